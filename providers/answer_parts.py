@@ -16,6 +16,7 @@ from providers.content import placed
 from providers.lenient_json import as_count, as_dict, as_list, as_str
 from providers.types import AudioPart, Citation, ImagePart, Placed, ServerToolPart, TokenLogprob
 
+_MOST_PAID = 1e6  # USD: no answer has cost more
 Other = ImagePart | AudioPart | ServerToolPart | Citation
 
 
@@ -117,14 +118,15 @@ def read_logprobs(raw: object) -> tuple[TokenLogprob, ...]:
 
 
 def _logprob(entry: object) -> TokenLogprob | None:
+    """A token, which may be the empty one: so some servers show the end."""
     told = as_dict(entry)
-    token, number = as_str(told.get("token")), _number(told.get("logprob"))
-    if token is None or number is None:
+    token, number = told.get("token"), _number(told.get("logprob"))
+    if not isinstance(token, str) or number is None:
         return None
     top = (
         (word, likely)
         for other in map(as_dict, as_list(told.get("top_logprobs")))
-        if (word := as_str(other.get("token"))) is not None and (likely := _number(other.get("logprob"))) is not None
+        if isinstance(word := other.get("token"), str) and (likely := _number(other.get("logprob"))) is not None
     )
     return TokenLogprob(token, number, tuple(top))
 
@@ -150,13 +152,15 @@ def read_cost(usage: object) -> float | None:
     if paid is not None:
         upstream = as_dict(told.get("cost_details")).get("upstream_inference_cost")
         return paid + (_paid(upstream) or 0.0) if told.get("is_byok") is True else paid
-    ticks = _paid(told.get("cost_in_usd_ticks"))
-    return _paid(told.get("estimated_cost")) if ticks is None else ticks / 1e10
+    ticks = _paid(told.get("cost_in_usd_ticks"), 1e10)
+    return _paid(told.get("estimated_cost")) if ticks is None else ticks
 
 
-def _paid(value: object) -> float | None:
-    number = None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
-    return number if number is not None and math.isfinite(number) and number >= 0 else None
+def _paid(value: object, a_dollar: float = 1.0) -> float | None:
+    """USD, of which so many of the value are one; None for what can be no cost of an answer."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_PAID * a_dollar:
+        return None
+    return value / a_dollar
 
 
 class Others:

@@ -46,6 +46,7 @@ _UNSET = {field.name: field.default for field in msgspec.structs.fields(Completi
 # The counts at the end of a chat stream come in a chunk without choices, for those who have asked for them.
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _decode = msgspec.json.Decoder().decode
+_OBJECT = ord("{")
 _LINE_END = ord("\n")  # a search for a number is several times as fast as one for a byte
 
 
@@ -195,12 +196,18 @@ class NativeDecoder:
         secret: the provider's key, which no client gets to see.
     """
 
-    __slots__ = ("_bytes_of", "_decoder", "_feed", "_has_begun", "_raw", "_secret", "_swallows_counts")
+    __slots__ = (
+        *("_bytes_of", "_bytes_of_all", "_decoder", "_feed", "_has_begun", "_raw", "_secret", "_swallows_counts"),
+        "_text_of",
+    )
 
     def __init__(self, decoder: StreamDecoder, native: Native, secret: str | None = None) -> None:
         self._decoder = decoder
         self._feed = decoder.feed
-        self._bytes_of: Callable[[Any], bytes] = _line if native.protocol == "ollama.chat" else _event
+        self._text_of: Callable[[Any], str] = getattr(decoder, "text_of", _no_text)
+        is_ndjson = native.protocol == "ollama.chat"
+        self._bytes_of: Callable[[Any], bytes] = _line if is_ndjson else _event
+        self._bytes_of_all: Callable[[list[Any]], bytes] = _lines if is_ndjson else _events
         self._secret = secret.encode() if secret is not None and len(secret) >= SHORTEST else None
         self._raw: list[bytes] = []  # of the events since the last chunk
         self._has_begun = False  # content was given
@@ -220,8 +227,15 @@ class NativeDecoder:
         together: list[StreamChunk] = []
         due = 0  # how many of the events' bytes are theirs; what comes behind is the next chunk's, or the end's
         failure: ProviderError | None = None
-        feed, bytes_of = self._feed, self._bytes_of
+        feed, bytes_of, text_of = self._feed, self._bytes_of, self._text_of
+        plain: list[Any] = []  # events in a row that bring nothing but text
+        texts: list[str] = []
         for event in events:
+            if self._has_begun and (text := text_of(event)):  # as nearly all
+                plain.append(event)
+                texts.append(text)
+                continue
+            due = self._take_plain(plain, texts, together) or due
             try:
                 chunk = feed(event)
             except ProviderError as error:
@@ -232,7 +246,7 @@ class NativeDecoder:
                 raw = b"" if self._swallows(raw) else raw
             if chunk is None:
                 self._raw.append(raw)
-            elif self._has_begun and not chunk.restarted:  # as nearly all
+            elif self._has_begun and not chunk.restarted:
                 self._raw.append(raw)
                 together.append(chunk)
                 due = len(self._raw)
@@ -245,10 +259,23 @@ class NativeDecoder:
                 yield self._joined([chunk], len(self._raw))
             if self._decoder.ended:
                 break
+        due = self._take_plain(plain, texts, together) or due
         if together:
             yield self._joined(together, due)
         if failure is not None:
             raise failure
+
+    def _take_plain(self, events: list[Any], texts: list[str], together: list[StreamChunk]) -> int:
+        """Make one chunk of events in a row that bring nothing but text; gives how many events' bytes are due with it,
+        0 where there are none.
+        """
+        if not events:
+            return 0
+        self._raw.append(self._bytes_of_all(events))
+        together.append(StreamChunk("".join(texts)))
+        events.clear()
+        texts.clear()
+        return len(self._raw)
 
     def _swallows(self, raw: bytes) -> bool:
         return self._swallows_counts and _NO_CHOICES.search(raw) is not None and _has_counts(raw)
@@ -313,9 +340,28 @@ def _event(event: SSEEvent) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event.event.encode(), data)
 
 
+def _events(events: list[SSEEvent]) -> bytes:
+    """The bytes of some events; by one join where they are alike, which takes a fifth of the time."""
+    name = events[0].event
+    for event in events:
+        if event.event != name or event.data[0] != _OBJECT or _LINE_END in event.data:
+            return b"".join(map(_event, events))
+    begin = b"data: " if name is None else b"event: %b\ndata: " % name.encode()
+    return begin + (b"\n\n" + begin).join([event.data for event in events]) + b"\n\n"
+
+
 def _line(line: bytes) -> bytes:
     line = line.strip().removeprefix(b"data:").lstrip()  # of a gateway that speaks in server-sent events
     return line + b"\n" if line[:1] == b"{" else b""
+
+
+def _lines(lines: list[bytes]) -> bytes:
+    return b"".join(map(_line, lines))
+
+
+def _no_text(event: object) -> str:
+    """Of a decoder that does not tell text from all else."""
+    return ""
 
 
 def _has_counts(raw: bytes) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from providers.threads import in_thread
+from router.patterns import Pattern, is_pattern, matches
 
 BACKSTOP = 2.0  # seconds after which is looked again without an event: mounts may have none
 _LINKS = 40  # on the way to a file, as the kernel follows them
@@ -50,17 +51,28 @@ def way_to(path: Path) -> Iterator[Path]:
 
 
 class Folder(NamedTuple):
-    """A folder with the names in it that count. Another one may take its place: device and inode tell them apart."""
+    """A folder with the names and patterns of names in it that count. Another one may take its place: device and inode
+    tell them apart.
+    """
 
     device: int
     inode: int
     names: frozenset[str]
 
 
-def folders_of(paths: Iterable[Path]) -> Mapping[str, Folder]:
+def _places(path: Path | Pattern) -> Iterator[Path]:
+    """Every place whose replacement changes what a path leads to, or which files a pattern matches."""
+    if isinstance(path, Path):
+        yield from way_to(path)
+    else:
+        yield from way_to(path.base)
+        yield from (Path(os.path.realpath(folder)) / name for folder, name in path.levels())
+
+
+def folders_of(paths: Iterable[Path | Pattern]) -> Mapping[str, Folder]:
     """The folders to watch for these files; for one that is missing, the nearest that is there."""
     names: dict[Path, set[str]] = {}
-    for place in (place for path in paths for place in way_to(path)):
+    for place in (place for path in paths for place in _places(path)):
         while not _is_folder(place.parent) and place.parent != place:
             place = place.parent
         names.setdefault(place.parent, set()).add(place.name)
@@ -88,7 +100,7 @@ class Folders:
         self._stop: threading.Event | None = None  # ends the thread that listens; None while none does
         self._trouble = ""
 
-    async def watch(self, paths: Iterable[Path]) -> None:
+    async def watch(self, paths: Iterable[Path | Pattern]) -> None:
         """Listen on the way to these files; what happens after this ends the next `changed`."""
         folders = await in_thread(folders_of, tuple(paths))
         if self._stop is not None and not self._stop.is_set() and folders == self._folders:
@@ -123,6 +135,10 @@ class Folders:
         if self._stop is not None:
             self._stop.set()
         self._stop = None
+
+
+def _is_matched(name: str, folder: Folder) -> bool:
+    return any(is_pattern(pattern) and matches(name, pattern) for pattern in folder.names)
 
 
 class _Listener:
@@ -167,7 +183,7 @@ class _Listener:
     def _counts(self, path: str) -> bool:
         folder, name = os.path.split(path)
         found = self._folders.get(folder)
-        return path in self._folders or (found is not None and name in found.names)
+        return path in self._folders or (found is not None and (name in found.names or _is_matched(name, found)))
 
     def _has_begun(self, trouble: str) -> None:
         if not self._begun.done():

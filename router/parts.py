@@ -20,22 +20,25 @@ from providers.threads import in_thread
 from providers.types import CompletionRequest
 from router.engine.engine import Engine
 from router.engine.stream import LiveStream, RouterStream
+from router.errors import RouterClosed
 from router.monitor.report import Report
 from router.monitor.subject import Subject
 from router.plan.plan import Chain, Plan
 from router.preload import preload
-from router.reload import FileFollower
+from router.reload import FileFollower, compiled, take_over
 from router.views.file import ReloadResult
 from router.views.reply import Reply
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
     from providers.embeddings import EmbeddingRequest, EmbeddingResponse
+    from router.alerts.watcher import Watcher
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.shared_level import SharedAnswers
     from router.cache.vectors import CachedVectors
     from router.engine.acceptance import Accept
     from router.engine.embedder import Embedder
+    from router.health_checks import HealthChecks
     from router.request_log.writer import RequestLog
     from router.shared.link import Exchange, Link, Party
     from router.shared.news import News
@@ -64,7 +67,7 @@ class Parts:
         )
         self.report.shadows = self.engine.shadows
         self.follower: FileFollower | None = None
-        self._env: Mapping[str, str] | None = None
+        self.env: Mapping[str, str] | None = None  # variables for `${…}`; None: those of the process
         self._watch = False
         self._cached: CachedRequests | None = None
         self._embedder: Embedder | None = None
@@ -73,11 +76,16 @@ class Parts:
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
         self._log: RequestLog | None = None
+        self._health: HealthChecks | None = None
+        self._applying = asyncio.Lock()  # where there is no follower with one
+        self._watcher: Watcher | None = None
         self._ending: set[asyncio.Task[None]] = set()  # logs that the file no longer asks for
         self._subject: weakref.ref[Subject] | None = None  # the router, from its start on
         self._exchange = exchange
         self.engine.adopters.insert(0, self._adopt_shared)  # before the limits follow the plan
         self.engine.adopters.append(self._adopt_log)
+        self.engine.adopters.append(self._adopt_health)
+        self.engine.adopters.append(self._adopt_alerts)
 
     def in_child(self) -> Parts:
         """Return what a forked process has in its place.
@@ -97,8 +105,9 @@ class Parts:
         parts.engine.closed = before.closed
         parts.engine.spending.inherit(before.spending)
         parts.engine.telemetry.listeners = before.telemetry.without(self._log)
+        parts.env = self.env
         if self.report.path is not None:
-            parts.follow(self.report.path, self._env, watch=self._watch)
+            parts.follow(self.report.path, self.env, watch=self._watch)
         if self._ledger is not None:
             parts._make_ledger()
         forks.leave(self)
@@ -106,7 +115,7 @@ class Parts:
 
     def follow(self, path: Path, env: Mapping[str, str] | None, *, watch: bool) -> None:
         """Follow the file that the plan was made from."""
-        self.report.path, self._env, self._watch = path, env, watch
+        self.report.path, self.env, self._watch = path, env, watch
         self.follower = FileFollower(path, env, self.engine, self.report, self._keep_spending, tuple(self._given or ()))
 
     async def reload(self) -> ReloadResult:
@@ -114,6 +123,24 @@ class Parts:
         if self.follower is None:
             raise ValueError("this router was made from text, not from a file; there is nothing to read again")
         return await self.follower.reload()
+
+    async def apply(self, source: str | Mapping[str, Any]) -> ReloadResult:
+        """Take over another text or dict in one step; for what is raised see `Router.apply`."""
+        from router.applying import load_in_place  # here: only those who do so need it
+
+        self.engine.enter_loop()
+        if self.engine.closed:
+            raise RouterClosed("this router is closed")
+        lock = self._applying if self.follower is None else self.follower.one_at_a_time
+        async with lock:
+            old = self.engine.plan
+            loaded = await in_thread(load_in_place, old, source, self.env, tuple(self._given or ()))
+            if loaded.revision == old.revision:
+                return ReloadResult(True, old.revision, loaded=loaded)
+            plan = await in_thread(compiled, loaded, old.credentials)
+            result = await take_over(self.engine, plan, loaded, self._keep_spending)
+            await self.report.reloaded(result)
+            return result
 
     def preload(self) -> None:
         """Import what the first request would have to."""
@@ -124,6 +151,7 @@ class Parts:
         if self.engine.closed:
             return
         self._subject = weakref.ref(subject)
+        self._applying = asyncio.Lock()
         if self._watch and self.follower is not None:
             self.follower.follow()
         if self._sharing is not None:
@@ -134,6 +162,14 @@ class Parts:
             self._log.on_new_loop()
         else:
             self._adopt_log(self.engine.plan)
+        if self._health is not None:
+            self._health.on_new_loop()
+        else:
+            self._adopt_health(self.engine.plan)
+        if self._watcher is not None:
+            self._watcher.start()
+        else:
+            self._adopt_alerts(self.engine.plan)
         if self._monitored and not self.engine.telemetry.virtual:
             from router.monitor.socket.server import start
 
@@ -167,6 +203,28 @@ class Parts:
 
             self._log = RequestLog(plan.log, telemetry, self._wall_clock)
             telemetry.listeners = (*telemetry.listeners, self._log)
+
+    def _adopt_health(self, plan: Plan) -> None:
+        """Check the providers that a plan says, once there is a loop."""
+        is_wanted = any(provider.health is not None for provider in plan.file.providers.values())
+        if self._health is None and is_wanted and self.engine.loop is not None and not self.engine.closed:
+            from router.health_checks import HealthChecks  # here: only those who check need it
+
+            self._health = HealthChecks(self.engine, self.report.checks)
+        if self._health is not None:
+            self._health.adopt(plan)
+
+    def _adopt_alerts(self, plan: Plan) -> None:
+        """Have people told where a plan says so, once there is a loop; of time that is simulated nobody is told."""
+        telemetry, subject = self.engine.telemetry, None if self._subject is None else self._subject()
+        if self.engine.loop is None or telemetry.virtual or subject is None or not (plan.alerts or self._watcher):
+            return
+        if self._watcher is None:
+            from router.alerts.watcher import Watcher  # here: only those who have alerts need it
+
+            self._watcher = Watcher(subject, self.report.path)
+            self._watcher.start()
+        self._watcher.adopt(plan.alerts)
 
     def _parties(self, link: Link, news: News) -> Iterator[Party]:
         """Make what the monitor shares over a link."""
@@ -270,6 +328,8 @@ class Parts:
         if monitor is not None and monitor.get_loop() is asyncio.get_running_loop():
             monitor.cancel()
             await asyncio.wait([monitor])
+        if self._health is not None:
+            await self._health.aclose()
         await self.engine.aclose()
         if self._cached is not None:
             await self._cached.aclose()
@@ -277,6 +337,8 @@ class Parts:
             await self._ledger.aclose()
         if self._log is not None:
             await self._log.aclose()
+        if self._watcher is not None:
+            await self._watcher.aclose()
         if self._ending:
             await asyncio.wait(self._ending)
         if self._sharing is not None:  # last: what these have stored and added up is told to others

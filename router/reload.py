@@ -28,7 +28,8 @@ from router.views.file import ReloadResult
 
 if TYPE_CHECKING:
     from providers.credentials.function import CredentialFunction
-    from router.config import LoadResult
+    from router.config import LoadResult, UnreadableFile
+    from router.patterns import Pattern
 
 DEBOUNCE = 0.05  # seconds between two looks that find the same before it counts as saved
 PATIENCE = 1.0  # seconds that a save may take
@@ -65,10 +66,10 @@ class FileFollower:
         self._report = report
         self._after_swap = after_swap
         self._replaced = replaced
-        self._one_at_a_time = asyncio.Lock()
+        self.one_at_a_time = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
         loaded = engine.plan.loaded
-        self._marks: Mapping[Path, str] = {path: ""} if loaded is None else loaded.marks
+        self._marks: Mapping[Path | Pattern, str] = {path: ""} if loaded is None else loaded.marks
 
     @property
     def watching(self) -> bool:
@@ -76,18 +77,20 @@ class FileFollower:
         return self._watcher is not None and not self._watcher.done()
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """The file and the secret files that it names: an edit of any of them is a change."""
+    def files(self) -> tuple[Path | Pattern, ...]:
+        """The file, those that it includes, and the secret files that they name: an edit of any of them is a change. Of
+        a pattern it is one that matches other files.
+        """
         return tuple(self._marks)
 
     async def reload(self) -> ReloadResult:
         """Read the file again; a file with errors changes nothing, and the result says what they are."""
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             return await self._take_over(await self._settled())
 
     async def catch_up(self) -> bool:
         """Reload if a file has another content than that which was last read; gives whether there was one."""
-        async with self._one_at_a_time:
+        async with self.one_at_a_time:
             contents = await self._settled()
             if contents.marks == self._marks:
                 return False
@@ -114,8 +117,31 @@ class FileFollower:
                 break
         return contents
 
+    async def _read(self, contents: Contents) -> tuple[LoadResult | UnreadableFile, Contents]:
+        """What the file says, and what it was made of: what is new to it is looked at twice, too."""
+        from router.config import UnreadableFile, load
+
+        own = {"replaced": self._replaced, "keyed": tuple(self._engine.plan.credentials)}
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE
+        while True:
+            try:
+                loaded: LoadResult | UnreadableFile = await in_thread(
+                    load, self.path, env=self._env, contents=contents, **own
+                )
+            except UnreadableFile as error:
+                loaded = error
+            if not contents.has_more or loop.time() >= end:
+                return loaded, contents
+            await asyncio.sleep(DEBOUNCE)
+            before, contents = contents.marks_of_asked(), await in_thread(Contents, tuple(contents.marks_of_asked()))
+            if contents.marks == before:
+                contents.ask_all()
+                return loaded, contents
+
     async def _take_over(self, contents: Contents) -> ReloadResult:
-        result = await self._read_again(contents)
+        loaded, contents = await self._read(contents)
+        result = await self._swap(loaded)
         self._marks = contents.marks_of_asked()
         if result is None or result == self.last:
             return result or ReloadResult(True, self._engine.plan.revision)
@@ -124,35 +150,26 @@ class FileFollower:
         (log.info if result.accepted else log.warning)("%s: %s", one_line(str(self.path)), printable(str(result)))
         return result
 
-    async def _read_again(self, contents: Contents) -> ReloadResult | None:
-        """Read the file and swap the plan; None when the file is as it was."""
-        from router.config import UnreadableFile, load
-
+    async def _swap(self, loaded: LoadResult | UnreadableFile) -> ReloadResult | None:
+        """Swap the plan for what was read; None when the file is as it was."""
         old = self._engine.plan
-        try:
-            own = {"replaced": self._replaced, "keyed": tuple(old.credentials)}
-            loaded = await in_thread(load, self.path, env=self._env, contents=contents, **own)
-        except UnreadableFile as error:
-            return ReloadResult(False, old.revision, problem=str(error))
+        if isinstance(loaded, Exception):
+            return ReloadResult(False, old.revision, problem=str(loaded))
         if loaded.file is None:
             return ReloadResult(False, old.revision, diagnostics=loaded.diagnostics, loaded=loaded)
         if loaded.revision == old.revision:
             was_rejected = self.last is not None and not self.last.accepted
             return ReloadResult(True, old.revision) if was_rejected else None
         try:
-            plan = await in_thread(_compiled, loaded, old.credentials)
+            plan = await in_thread(compiled, loaded, old.credentials)
         except Exception as error:  # a kind of provider that refuses its settings; an app's own may raise anything
             return ReloadResult(False, old.revision, problem=str(error) or type(error).__name__, loaded=loaded)
-        under_way = self._engine.providers.under_way(old)
-        changes = await in_thread(differences, old, plan, under_way)
-        notes = self._engine.adopt(plan)
-        await self._after_swap()
-        return ReloadResult(True, plan.revision, (*changes, *notes), loaded=loaded)
+        return await take_over(self._engine, plan, loaded, self._after_swap)
 
     def follow(self) -> None:
         """Reload at every change from now on, in a task of the running loop."""
         loop = asyncio.get_running_loop()
-        self._one_at_a_time = asyncio.Lock()
+        self.one_at_a_time = asyncio.Lock()
         self._watcher = loop.create_task(_keep_up(weakref.ref(self), self.path))
         # The task is held by its follower alone: one that is dropped is collected, and ends it.
         weakref.finalize(self, _stop, loop, weakref.ref(self._watcher))
@@ -165,7 +182,19 @@ class FileFollower:
             await asyncio.wait([watcher])
 
 
-def _compiled(loaded: LoadResult, credentials: Mapping[str, CredentialFunction]) -> Plan:
+async def take_over(
+    engine: Engine, plan: Plan, loaded: LoadResult, after_swap: Callable[[], Awaitable[None]]
+) -> ReloadResult:
+    """Have a new plan take over in one step; gives what it changes."""
+    old = engine.plan
+    changes = await in_thread(differences, old, plan, engine.providers.under_way(old))
+    notes = engine.adopt(plan)
+    await after_swap()
+    return ReloadResult(True, plan.revision, (*changes, *notes), loaded=loaded)
+
+
+def compiled(loaded: LoadResult, credentials: Mapping[str, CredentialFunction]) -> Plan:
+    """Compile a new plan, and import what its first request would have to; it blocks for some milliseconds."""
     plan = compile_plan(loaded, credentials=credentials)
     preload(plan, watched=False, monitored=False)  # a kind that is new
     return plan

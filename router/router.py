@@ -18,19 +18,18 @@ from router.engine.params import OtherParams, RequestParams, Require
 from router.engine.request import Messages, as_it_is, build_request, route_of
 from router.engine.stream import LiveStream, RouterStream
 from router.errors import ONE_A_PROCESS
+from router.file_calls import FileCalls
 from router.monitor.control import set_breaker, set_draining
 from router.monitor.report import Report
 from router.parts import Parts
 from router.plan.compile import plan_of
 from router.plan.plan import Chain, Plan
 from router.plan.target import Key, Target
-from router.reload import reload_on_hangup
 from router.state.clients import ClientStates
 from router.state.spending import Spent
 from router.state.states import States
 from router.telemetry.recorder import Telemetry
 from router.views.figures import Snapshot
-from router.views.file import ReloadResult
 from router.views.reply import Reply
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Router(EmbeddingCalls):
+class Router(EmbeddingCalls, FileCalls):
     """Routes calls as a routes.yaml says.
 
         async with Router.from_yaml("routes.yaml") as router:
@@ -142,8 +141,21 @@ class Router(EmbeddingCalls):
 
         plan = plan_of(partial(load_text, text, env=env), providers, credentials)
         router = cls(plan, providers=providers, **more)
+        router._parts.env = env
         router._parts.preload()
         return router
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], **more: Any) -> Self:
+        """Make a router on what a routes.yaml says, as a dict; the rest is as in `from_text`.
+
+        Raises:
+            ConfigError: it has errors; their lines are those of the dict written as YAML, which they show.
+            TypeError: it has something that YAML has not; the message says where.
+        """
+        from router.config.as_text import as_text
+
+        return cls.from_text(as_text(data), **more)
 
     # --- requests
 
@@ -316,36 +328,6 @@ class Router(EmbeddingCalls):
     def spending(self) -> tuple[Spent, ...]:
         """The file's budgets, and what is spent of each in its current period."""
         return self._engine.spending.report()
-
-    async def reload(self) -> ReloadResult:
-        """Read the file again, once nobody writes it. A file with errors changes nothing; the result says why.
-
-        Requests under way end on the plan that they began with; breakers and limits of what is unchanged go on.
-
-        Raises:
-            ValueError: this router was not made from a file.
-        """
-        return await self._parts.reload()
-
-    def reload_on_hangup(self) -> Callable[[], None]:
-        """Reload at SIGHUP from now on, as daemons do; gives the function that ends it.
-
-        Call it in the process's main thread, once the router is in use. Windows has no SIGHUP: nothing happens there.
-
-        Raises:
-            RuntimeError: the router is not in use yet, so that it has no event loop.
-        """
-        return reload_on_hangup(self, self._engine.loop)
-
-    @property
-    def last_reload(self) -> ReloadResult | None:
-        """What came of the last change of the file that was seen."""
-        return None if self._parts.follower is None else self._parts.follower.last
-
-    @property
-    def watching(self) -> bool:
-        """Whether edits of the file are followed now."""
-        return self._parts.follower is not None and self._parts.follower.watching
 
     # --- being watched
 

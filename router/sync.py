@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypeVar, Unpack, overload
@@ -78,6 +78,11 @@ class SyncRouter:
     def from_text(cls, text: str, **more: Any) -> Self:
         """Make a router on the text of a file; see `Router.from_text`."""
         return cls(Router.from_text(text, **more))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], **more: Any) -> Self:
+        """Make a router on what a file says, as a dict; see `Router.from_dict`."""
+        return cls(Router.from_dict(data, **more))
 
     @property
     def router(self) -> Router:
@@ -229,6 +234,10 @@ class SyncRouter:
     def reload(self) -> ReloadResult:
         """Read the file again, now; see `Router.reload`."""
         return self._run(self._router.reload())
+
+    def apply(self, source: str | Mapping[str, Any]) -> ReloadResult:
+        """Take over another text or dict, now; see `Router.apply`."""
+        return self._run(self._router.apply(source))
 
     @property
     def last_reload(self) -> ReloadResult | None:

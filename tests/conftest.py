@@ -71,10 +71,12 @@ def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def compiled_once() -> Iterator[None]:
-    """Programs that tests start find what others of them have compiled: it is a third of their start."""
+def programs_start_fast() -> Iterator[None]:
+    """Programs that tests start find what others of them have compiled: it is a third of their start. Nor do they read
+    the certificates of this world, which a variable names."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        for name in ("PYTHONDONTWRITEBYTECODE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+            patch.delenv(name, raising=False)
         yield
 
 

@@ -94,15 +94,40 @@ async def an_index(source: str, _: Path) -> AsyncIterator[tuple[str, dict[str, A
         yield source, {"router": router}
 
 
+@asynccontextmanager
+async def all_sorts(source: str, folder: Path) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """A route over vendors of which one or the other can do what is asked; files; what was imported."""
+    for name in ("notes.md", "question.wav"):
+        (folder / name).write_text("x")
+    async with Simulator(seed=1) as simulator:
+        for name in VENDORS:
+            simulator.vendor(name).set(fast=True, sources=[{"url": "https://yr.no", "title": "Rain"}])
+        text = "providers:\n"
+        for name, kind, more in (
+            ("openai", "openai", "api: responses, dialect: openai, "),
+            ("chat", "openai", "api: chat, dialect: openai, "),
+            ("claude", "anthropic", ""),
+        ):
+            text += f'  {name}: {{kind: {kind}, {more}base_url: "{simulator.base_url(kind)}", api_key: k}}\n'
+        text += "routes: {chat: {targets: [openai/gpt-4o], fallbacks: [chat/gpt-4o, claude/claude-sonnet-4-5]}}\n"
+        with SyncRouter.from_text(text, env={}) as router:
+            space: dict[str, Any] = {"router": router}
+            exec("from pathlib import Path\nfrom providers import AudioPart, Message, ServerTool", space)
+            yield source, space
+
+
 Context = Callable[[str, Path], Any]
 CONTEXTS: dict[str, Context] = {  # by a word of the block
     "router.embed(": an_index,
+    "ServerTool(": all_sorts,
+    "FilePart(": all_sorts,
     "from_yaml": a_file,
     "ProviderSettings(": a_file,
     "namespace=tenant": a_cache,
     "only=[": a_call,
     "from openai import": a_server,
     "from_text": nothing,
+    "from_dict": nothing,
     "registry.register": nothing,
     "async with Simulator()": nothing,
 }
@@ -186,6 +211,7 @@ def test_yaml_is_valid(place: str, source: str, tmp_path: Path) -> None:
     text = whole(source)
     env = {name: f"sb-{name.lower()}-0123456789012345" for name in _VARIABLE.findall(text)}
     env["REDIS_URL"] = "redis://cache.example"
+    env["ALERT_URL"] = "https://hooks.example/a"
     assert [each for each in load_text(text, env=env).diagnostics if each.severity == "error"] == []
     return None
 

@@ -29,7 +29,7 @@ from providers.openai.chat_pieces import (
     read_usage,
     text_and_thinking,
 )
-from providers.openai.chat_plain import NO_DETAILS, PlainAnswer
+from providers.openai.chat_plain import NO_DETAILS, PlainAnswer, TextChunk
 from providers.think_tags import ThinkSplitter
 from providers.tool_calls import ToolCallAssembler
 from providers.transport.lines import SSEEvent
@@ -44,8 +44,7 @@ from providers.types import (
 
 __all__ = ["ChatStreamDecoder", "decode", "encode"]
 
-_PLAIN_DELTA = frozenset({"content", "role"})
-_decode_json = msgspec.json.Decoder().decode
+_decode_text = msgspec.json.Decoder(TextChunk).decode
 
 
 def decode(
@@ -178,31 +177,19 @@ class ChatStreamDecoder:
         Raises:
             ProviderError: the error that the event carries, or PROTOCOL_ERROR when it is no JSON object.
         """
-        data = event.data
+        text = self.text_of(event)
+        return StreamChunk(text) if text else self._feed_rare(event)
+
+    def text_of(self, event: SSEEvent) -> str:
+        """The text of an event that brings nothing else, which is taken; "" for all others, which `feed` takes."""
+        if self._splitter is not None or event.event == "error":
+            return ""
         try:
-            payload = _decode_json(data)
-            choice = payload["choices"][0]
-            delta = choice["delta"]
-            text = delta["content"]
-        except (msgspec.DecodeError, UnicodeError, RecursionError, LookupError, TypeError):
-            return self._feed_rare(event)
-        # The common chunk carries a piece of text and nothing else; all others take the long way.
-        if (
-            type(text) is str
-            and text
-            and (len(delta) == 1 or delta.keys() <= _PLAIN_DELTA)
-            and not choice.get("finish_reason")
-            and not choice.get("index")
-            and not choice.get("logprobs")
-            and not payload.get("usage")
-            and "error" not in payload
-            and "x_groq" not in payload
-            and event.event != "error"
-            and self._splitter is None
-        ):
-            self._text.append(text)
-            return StreamChunk(text)
-        return self._take(payload)
+            text = _decode_text(event.data).choices[0].delta.content
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return ""
+        self._text.append(text)
+        return text
 
     def _feed_rare(self, event: SSEEvent) -> StreamChunk | None:
         data = event.data.strip()

@@ -1,4 +1,4 @@
-"""The usual chat answer as one type: text and counts, and no more."""
+"""The usual chat answer as one type, text and counts, and the usual chunk of a stream as another: text alone."""
 
 from __future__ import annotations
 
@@ -72,6 +72,26 @@ class PlainAnswer(msgspec.Struct):
     base_resp: None = None
     citations: _Empty = None
     search_results: _Empty = None
+
+
+class _ChunkChoice(msgspec.Struct):
+    delta: _Message
+    finish_reason: Literal[""] | None = None
+    index: Literal[0] | None = None
+    error: None = None
+    logprobs: None = None
+    usage: None = None
+
+
+class TextChunk(msgspec.Struct):
+    """A chunk that brings a piece of text and nothing else. Its id and model are those of all chunks of the stream."""
+
+    choices: Annotated[list[_ChunkChoice], msgspec.Meta(min_length=1)]
+    usage: None = None
+    error: None = None
+    success: None = None
+    x_groq: None = None
+    base_resp: None = None
 
 
 NO_DETAILS = Details()

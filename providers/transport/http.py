@@ -114,7 +114,7 @@ class HttpResponse:
         end = at + PIECE
         if len(came) - at > _SHORT_PIECE and came.count(b"\n", at, end) + came.count(b"\r", at, end) > _SHORT_LINES:
             end = at + _SHORT_PIECE
-        # What was given is let go when it is as much as what is left: with thousands of streams it is most of the memory.
+        # What was given is let go when it is as much as what is left: of a thousand streams it is most of the memory.
         self._came, self._at = (came[end:], 0) if 2 * end >= len(came) else (came, end)
         return came[at:end]
 

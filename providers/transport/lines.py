@@ -6,6 +6,8 @@ HTML, "Server-sent events", section "Parsing an event stream".
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
@@ -14,11 +16,15 @@ MAX_BYTES = 16 * 1024 * 1024  # of one line or one event
 _BOM = b"\xef\xbb\xbf"
 
 
-class SSEEvent(msgspec.Struct, frozen=True):
+class SSEEvent(msgspec.Struct, frozen=True, gc=False):
     """One event; `data` is the joined data lines, still bytes."""
 
     event: str | None
     data: bytes
+
+
+# An event of one line of data, with a name or none, as nearly all are.
+_USUAL = re.compile(rb"(?:event: ([^\n]+)\n)?data: ([^\n]*)\n\n")
 
 
 class LineDecoder:
@@ -34,6 +40,11 @@ class LineDecoder:
         self._parts: list[bytes] = []
         self._size = 0
         self._after_cr = False
+
+    @property
+    def is_within(self) -> bool:
+        """Whether a line has begun, or may end by the next byte."""
+        return self._after_cr or bool(self._parts)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines completed by these bytes, without their ends."""
@@ -87,6 +98,18 @@ class SSEDecoder:
 
     def feed(self, data: bytes) -> list[SSEEvent]:
         """The events completed by these bytes."""
+        start = 0 if self._is_between() else data.find(b"\n\n") + 2
+        end = data.rfind(b"\n\n") + 2
+        usual = _usual(data[start:end]) if b"\r" not in data and start < end and len(data) <= MAX_BYTES else []
+        if not usual:
+            return self._by_lines(data)
+        return [*self._by_lines(data[:start]), *usual, *self._by_lines(data[end:])]
+
+    def _is_between(self) -> bool:
+        """Whether an event may begin here."""
+        return self._started and not (self._data or self._event is not None or self._lines.is_within)
+
+    def _by_lines(self, data: bytes) -> list[SSEEvent]:
         return self._events(self._lines.feed(data))
 
     def flush(self) -> list[SSEEvent]:
@@ -128,6 +151,15 @@ class SSEDecoder:
         elif name == b"error" and value.startswith(b"{"):
             # llama.cpp's servers report an error in mid-stream as a field of its own.
             events.append(SSEEvent("error", value))
+
+
+def _usual(data: bytes) -> list[SSEEvent]:
+    """The events of bytes that hold nothing but usual ones, in half the time that their lines would take; else none."""
+    events, size = [], 0
+    for name, said in _USUAL.findall(data):
+        size += len(said) + (len(name) + 16 if name else 8)  # with the names of their fields and their line ends
+        events.append(SSEEvent(name.decode("utf-8", "replace") if name else None, said))
+    return events if size == len(data) else []
 
 
 class NDJSONDecoder:

@@ -27,6 +27,7 @@ from providers.types import (
     Usage,
 )
 from providers.wire.answer_parts import chat_annotation, chat_audio, chat_fields, chat_image, logprobs
+from providers.wire.chat_plain import plain_question
 from providers.wire.chat_tools import as_function_call, modalities, prediction, read_tools
 from providers.wire.reading import (
     BadRequest,
@@ -88,6 +89,9 @@ _PLACE = re.compile(r"[a-z_]+(\[\d+\]|\.[a-z_]+)*(?=: )")
 
 def read_request(body: Body) -> CompletionRequest:
     """Raises BadRequest on what makes no sense, and on what only OpenAI could answer."""
+    plain = plain_question(body)
+    if plain is not None:
+        return plain
     if (count(body, "n") or 1) != 1:
         raise unsupported("one answer a request is given; ask several times", "n")
     fields: dict[str, Any] = {name: read(body, name) for name, read in _SAME.items() if name in body}

@@ -38,6 +38,7 @@ _GROUPS = {
         "dash": "The dashboard: watch the running routers and act on them; or start one on a file.",
         "log": "The requests in the log on disk of a file.",
         "status": "The running routers and how they are.",
+        "alerts": "Whether the alerts of a file arrive.",
         "health": "Whether a server is well: for health checks of containers.",
     },
     "Keep": {

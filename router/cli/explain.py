@@ -47,7 +47,6 @@ from router.views.money import UNKNOWN, dollars
         'signalbox explain chat -p "Hello" conf/prod.yaml  # of another file',
         "signalbox explain chat request.json               # a request in the shape of OpenAI's",
         "signalbox explain chat --require region=eu        # who is left, and who not and why",
-        "signalbox explain chat --json | jq '.cache.stored'",
     ],
 )
 @click.argument("route", shell_complete=completing("routes", "models"))
@@ -115,8 +114,8 @@ def command(
     else:
         if (found := router.plan.names.found_by(asked)) is not None and asked != route:
             by = "" if found == asked else f" by {one_line(found)}"
-            line = router.plan.loaded.origins[("routes", found)][0] if router.plan.loaded else "?"
-            echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({path}:{line})\n")
+            at = router.plan.loaded.where(("routes", found)) if router.plan.loaded else None
+            echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({':'.join(map(str, at or (path, '?')))})\n")
         echo(f"{route}  revision {router.revision}  (nothing is sent)")
         if said:
             echo(f"  set by the call: {'; '.join(f'{name}: {text}' for name, text in said.items())}")

@@ -66,18 +66,18 @@ def command(
     """The requests in the log on disk of FILE (telemetry: {log: {}}), the oldest first. No router has to run."""
     reader = LogReader(_folder(path))
     now = time.time()
-    began, ended = _moment("--since", since, now, 0.0), _moment("--until", until, now, float("inf"))
+    began, ended = moment("--since", since, now, 0.0), moment("--until", until, now, float("inf"))
     passing = RequestFilter(slow=None if slow is None else _duration("--slow", slow), **only)  # type: ignore[arg-type] # the options are its fields
     try:
-        lines = (line for line in reader.lines(began, ended) if line.passes(passing))
+        lines = reader.lines(began, ended, passing)
         if ident is not None:
             return _show_trace(next((line for line in lines if line.id == ident), None), ident, as_json)
         shown = list(lines) if count == 0 else deque(lines, _LAST if count is None else count)
         _show(shown, as_json)
         if reader.unreadable:
-            echo(f"{reader.unreadable} lines can't be read: a process was killed within them", err=True)
+            echo(unreadable(reader), err=True)
         if follow:
-            _show((line for line in _coming(reader, shown, now) if line.passes(passing)), as_json)
+            _show(_coming(reader, passing), as_json)
     except OSError as error:
         raise Failure(f"{reader.folder} can't be read: {error.strerror}", UNREADABLE) from None
     except KeyboardInterrupt:
@@ -100,7 +100,7 @@ def _folder(path: str) -> Path:
     raise Failure(f"{path} {what}", 3, name="no_log")
 
 
-def _moment(option: str, text: str | None, now: float, default: float) -> float:
+def moment(option: str, text: str | None, now: float, default: float) -> float:
     """A time, in seconds since 1970."""
     if text is None:
         return default
@@ -123,14 +123,17 @@ def _duration(option: str, text: str) -> float:
         raise Failure(f'{option} takes a duration such as 500ms or 5s, not "{text}"', 2) from None
 
 
-def _coming(reader: LogReader, shown: Iterable[Line], since: float) -> Iterator[Line]:
-    """The requests that are written from now on."""
-    known = {line.id for line in shown}
+def unreadable(reader: LogReader) -> str:
+    """How many lines can't be read, and where the first of them are."""
+    few = ", ".join(reader.places) + (", …" if reader.unreadable > len(reader.places) else "")
+    many = f"{reader.unreadable:,} line{'' if reader.unreadable == 1 else 's'}"
+    return f"{many} can't be read, since a process was killed within them, or somebody changed them: {one_line(few)}"
+
+
+def _coming(reader: LogReader, only: RequestFilter) -> Iterator[Line]:
+    """The requests that are written after the last reading."""
     while True:
-        for line in reader.lines(since - 60):
-            if line.id not in known:
-                known.add(line.id)
-                yield line
+        yield from reader.more(only)
         time.sleep(_POLL)
 
 

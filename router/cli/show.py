@@ -14,7 +14,7 @@ from router.cli.common import Failure, json_option, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
 from router.config.labels import shown_labels
-from router.monitor.routes import chain_view, label_values, route_values, written
+from router.monitor.routes import chain_view, label_values, own_policies, route_values, written
 from router.plan.plan import Chain, Plan, Tier
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def command(route: str | None, as_json: bool, path: str) -> int:
         return 0
     for index, chain in enumerate(chains):
         echo("" if index else f"{path}  revision {plan.revision}  prices: {catalog.described()}\n")
+        if not index and len(loaded.files) > 1:
+            echo(f"with {', '.join(one_line(name) for name, _ in loaded.files[1:])}\n")
         _show(chain, plan, loaded)
     return 0
 
@@ -65,9 +67,12 @@ def _chain(plan: Plan, name: str) -> Chain:
 
 def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     names = [name for name, route in plan.names.aliases.items() if route == chain.route]
-    secho(chain.route, bold=True, nl=not names)
+    at = loaded.where(("routes", chain.route)) if len(loaded.files) > 1 else None
+    secho(chain.route, bold=True, nl=not names and at is None)
     if names:
-        echo(f"  (also {', '.join(map(one_line, names))})")
+        echo(f"  (also {', '.join(map(one_line, names))})", nl=at is None)
+    if at is not None:
+        secho(f"  {at[0]}:{at[1]}", dim=True)
     if chain.makes in ("embeddings", "ranks"):
         echo(f"  makes {chain.makes}")
     shares = chain.shares
@@ -84,7 +89,7 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
             echo(f"    {target_line(target, share)}")
             _show_own(target, tier, chain, plan, loaded)
     more = [name for name, rules in (("hedge", chain.hedge), ("accept", chain.accept)) if rules is not None]
-    for policy in (*_ROUTE_POLICIES, *more):
+    for policy in (*_ROUTE_POLICIES, *more, *own_policies(plan, chain)):
         _show_policy(chain, policy, plan, loaded)
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
@@ -145,6 +150,6 @@ def _show_value(indent: str, key: str, value: Effective, loaded: LoadResult) -> 
 def _origin(origin: object, loaded: LoadResult) -> str:
     if not isinstance(origin, tuple):
         return str(origin)
-    line = loaded.origins.get(origin)
-    where = f"{loaded.name}:{line[0]}" if line else loaded.name
+    found = loaded.where(origin)
+    where = f"{found[0]}:{found[1]}" if found else loaded.name
     return f"{'.'.join(str(part) for part in origin[:-1])}  {where}"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from router.cli.common import UNREADABLE, Failure, InvalidFile, json_option, takes_file
+from router.cli.common import UNREADABLE, Failure, json_option, takes_file
 from router.cli.names import files_of
+from router.cli.simulated import refuse, routes_of, unreadable
 from router.cli.terminal import echo, echo_json, has_colours, style
 from router.cli.verb import Verb, items
 from router.plan.plan import Plan
 
 if TYPE_CHECKING:
-    from router.config import Diagnostic
     from router.simulate.schema import Scenario
 
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     "simulate",
     cls=Verb,
     examples=[
-        "signalbox simulate -s outage.yaml",
-        "signalbox simulate conf/prod.yaml -s outage.yaml --seed 7",
+        "signalbox simulate -s outage.yaml --seed 7",
         "signalbox simulate -s outage.yaml --json | jq .expectations   # in CI: exit 1 when one does not hold",
-        "signalbox schema --scenario                                  # what a scenario may say",
+        "signalbox simulate --traffic logs --since 1d                  # yesterday's requests on the edited file",
+        "signalbox simulate new.yaml --traffic logs --against routes.yaml",
     ],
     exits={0: "what the scenario expects holds, or it expects nothing", 1: "it does not", 2: "a file is wrong"},
 )
@@ -36,18 +36,46 @@ if TYPE_CHECKING:
     "-s",
     "--scenario",
     "scenario_path",
-    required=True,
     metavar="SCENARIO",
     help="A file with traffic, vendors and faults.",
     shell_complete=lambda ctx, param, incomplete: items(files_of(incomplete), incomplete),
 )
+@click.option(
+    "--traffic",
+    "log_path",
+    metavar="LOG",
+    type=click.Path(path_type=Path),
+    help="A log of requests, which are run again: its folder, one file of it, or the routes.yaml that has it.",
+)
+@click.option("--since", metavar="WHEN", help="Of LOG those that began since: 1d (ago), or a time.")
+@click.option("--until", metavar="WHEN", help="Of LOG those that began until then.")
+@click.option("--against", metavar="FILE", help="Run LOG on this file too, as it was before.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of all chance, in place of the scenario's own.")
 @json_option
-def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> int:
-    """Run FILE (default: routes.yaml) under a scenario: hours in seconds, no key, no network.
+def command(
+    path: str,
+    scenario_path: str | None,
+    log_path: Path | None,
+    since: str | None,
+    until: str | None,
+    against: str | None,
+    seed: int | None,
+    as_json: bool,
+) -> int:
+    """Run FILE (default: routes.yaml) under a scenario, or on the requests of a log: hours in seconds, no key, no
+    network.
 
     The engine is the real one, on a clock that jumps; the vendors are simulated.
     """
+    if (scenario_path is None) == (log_path is None):
+        raise Failure("give a scenario (-s) or a log of requests (--traffic)", UNREADABLE)
+    if log_path is not None:
+        from router.cli.traffic import run_traffic
+
+        return run_traffic(path, log_path, (since, until), against, 1 if seed is None else seed, as_json=as_json)
+    if since or until or against:
+        raise Failure("--since, --until and --against go with --traffic", UNREADABLE)
+    assert scenario_path is not None
     from router.simulate import judge, simulate
     from router.simulate.report import as_dict, plain, render
 
@@ -70,31 +98,18 @@ def command(path: str, scenario_path: str, seed: int | None, as_json: bool) -> i
 def _load(path: str, scenario_path: str) -> tuple[Plan, Scenario]:
     """Both files, free of errors."""
     from router.config import UnreadableFile
-    from router.simulate.scenario import compile_simulated, load_routes, load_scenario
+    from router.simulate.scenario import load_scenario
 
+    plan = routes_of(path)
     try:
-        loaded = load_routes(path)
-        _refuse(path, loaded.diagnostics if loaded.file is None else ())
-        plan = compile_simulated(loaded)
         scenario = load_scenario(scenario_path, plan)
     except UnreadableFile as error:
-        hint = "" if Path(error.path).exists() else _HINTS[error.path == scenario_path]
-        raise Failure(f"{error}{hint}", UNREADABLE, name="unreadable_file", file=error.path) from None
+        hint = "a scenario says traffic and faults: `signalbox schema --scenario` prints what it may say"
+        raise unreadable(error, hint) from None
     if scenario.scenario is None:
-        _refuse(scenario_path, scenario.diagnostics)
+        refuse(scenario_path, scenario.diagnostics)
     assert scenario.scenario is not None
     return plan, scenario.scenario
-
-
-_HINTS = {
-    True: "; a scenario says traffic and faults: `signalbox schema --scenario` prints what it may say",
-    False: "; name another, or write one: `signalbox init`",
-}
-
-
-def _refuse(path: str, diagnostics: tuple[Diagnostic, ...]) -> None:
-    if diagnostics:
-        raise InvalidFile(path, diagnostics, "simulated", UNREADABLE)
 
 
 def _progress(duration: float) -> Callable[[float, int], None]:

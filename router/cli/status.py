@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Figures,
         Fleet,
         Health,
+        HealthCheck,
         ProviderFigures,
         ReloadNote,
         RouteFigures,
@@ -207,7 +208,15 @@ def _provider(provider: ProviderFigures, now: float) -> list[str]:
     lines = [f"  {_health(provider.health, now)} {one_line(provider.name):<20} {_figures(provider.figures)}"]
     states = [key.credential for key in provider.keys if key.credential is not None]
     lines += [f"    credential by {one_line(told(state, now))}" for state in states]
+    if provider.check is not None:
+        lines.append(f"      {check_words(provider.check, now)}")
     return lines + [_target(target, now) for target in provider.targets]
+
+
+def check_words(check: HealthCheck, now: float) -> str:
+    """What came of the newest health check."""
+    ago = f"{_duration(max(0.0, now - check.time))} ago"
+    return f"health check passed {ago}" if check.ok else f"health check failed {ago}: {one_line(check.why)}"
 
 
 def _target(target: TargetFigures, now: float) -> str:

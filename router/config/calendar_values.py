@@ -93,7 +93,7 @@ TimeZone = Annotated[
 Resets = Annotated[
     ResetTime,
     PlainValidator(_resets),
-    PlainSerializer(lambda at: at.written),
+    PlainSerializer(lambda at: ResetTime(*at).written),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["06:00", "monday 06:00", 15]}),
 ]
 By = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,16 +92,46 @@ class UnreadableFile(SignalboxError):
 
 
 class Findings:
-    """Collects the diagnostics of one file."""
+    """Collects the diagnostics of one file, and of those that it includes.
+
+    Their lines are numbered through: a place in an included file has the lines of all before it added.
+    """
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self._lines = text.splitlines()
+        self._starts = [0]  # lines before each file
+        self._names = [name]
         self._secrets = _Secrets()
         self._sure = _Secrets()
         self._known: set[int] = set()  # lines whose secrets are all blanked out by themselves
         # A dict is a set that keeps the order: a file may have thousands of mistakes.
         self._found: dict[tuple[Literal["error", "warning"], tuple[int, int], Path_, str], None] = {}
+
+    def include(self, name: str, text: str, own: Findings) -> int:
+        """Add an included file, with its `own` findings; gives the number of lines before it."""
+        before = len(self._lines) + 1  # what is told of the end of a file has a line of its own
+        self._lines += ["", *text.splitlines()]
+        self._starts.append(before)
+        self._names.append(name)
+        for severity, (line, column), path, message in own._found:
+            self.add((line + before, column), path, message, severity=severity)
+        return before
+
+    @property
+    def files(self) -> tuple[tuple[str, int], ...]:
+        """The names of all files, each with the number of lines before it."""
+        return tuple(zip(self._names, self._starts, strict=True))
+
+    def place(self, at: tuple[int, int]) -> tuple[str, int]:
+        """The file of a place, and its line there."""
+        index = bisect_right(self._starts, at[0] - 1) - 1
+        return self._names[index], at[0] - self._starts[index]
+
+    def line(self, at: tuple[int, int]) -> str:
+        """A place in words for a message: `line 3`, with its file where there are several."""
+        name, line = self.place(at)
+        return f"line {line}" if len(self._names) == 1 else f"{name}:{line}"
 
     def hide(self, secret: str) -> None:
         """Blank this literal out of every source line."""
@@ -141,10 +172,8 @@ class Findings:
         if len(found) <= MAX_TOLD:
             return told
         severity, at, *_ = found[MAX_TOLD]
-        return (
-            *told,
-            Diagnostic(severity, self.name, *at, "", f"{len(found) - MAX_TOLD:,} more findings are left out"),
-        )
+        more = f"{len(found) - MAX_TOLD:,} more findings are left out"
+        return *told, Diagnostic(severity, *self.place(at), at[1], "", more)
 
     def _told(
         self,
@@ -156,7 +185,7 @@ class Findings:
     ) -> Diagnostic:
         source = self._source(at[0], below_secrets)
         where, message = (self._sure.blanked(_shortened(text)) for text in (dotted(path), message))
-        return Diagnostic(severity, self.name, *at, one_line(where), printable(message), source)
+        return Diagnostic(severity, *self.place(at), at[1], one_line(where), printable(message), source)
 
     def shown(self) -> str:
         """The whole text, keys blanked out."""

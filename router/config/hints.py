@@ -135,7 +135,16 @@ _FOREIGN: Mapping[str, str] = {
 
 
 # The same, in one section only: its whole place, or its last part.
+_RESIDENCE = ("region", "regions", "data_region", "residency", "data_residency", "location", "zone", "retention")
 _HERE: Mapping[tuple[str, str], str] = {
+    **{
+        (owner, name): "labels: {region: eu}" for owner in ("providers.*", "models.*") for name in (*_RESIDENCE, "tags")
+    },
+    **{
+        (owner, name): "require: {region: eu}"
+        for owner in ("routes.*", "serve.keys.*")
+        for name in (*_RESIDENCE, "labels", "requires", "constraints", "must")
+    },
     ("providers.*", "model"): "it in a route, as PROVIDER/MODEL: routes: {chat: openai/gpt-6-luna}",
     ("providers.*", "models"): "them in routes, as PROVIDER/MODEL: routes: {chat: openai/gpt-6-luna}",
     ("providers.*", "key"): _FOREIGN["key"],
@@ -185,6 +194,7 @@ _LOOKS_LIKE: Mapping[str, str] = {
     "serve": "{listen: 127.0.0.1:8080}",
     "shared": '{url: "${REDIS_URL}"}',
     "defaults": "{timeout: 30s}",
+    "alerts.*": '{on: breaker_open, for: 1m, to: "${ALERT_URL}"}',
 }
 
 # What others call the ways to balance.
@@ -238,7 +248,7 @@ def hint(path: tuple[str | int, ...], name: str, value: Node) -> str:
     if words:
         return f": write {_filled(words, value)}"
     if name in _PARAMS:
-        where = "" if here in ("models.*", "routes.*.targets.*") else "it at a model or target, as "
+        where = "" if here in ("models.*", "routes.*", "routes.*.targets.*") else "it at a model or route, as "
         return f": write {where}params: {{{name}: {_number(value) or '…'}}}"
     for key in known.get(here, ()):  # in a section of this one
         if name in known.get(f"{here}.{key}".lstrip("."), ()):

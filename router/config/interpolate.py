@@ -94,12 +94,22 @@ class Interpolator:
         files: Mapping[str, str] | None = None,
     ) -> None:
         self._env = env
-        self._folder = folder
+        self.folder = folder
+        self._prefix = ""
         self.contents = contents or Contents()
         self._files = files or {}
         self._left = MAX_FILLED_IN
         self._expanded: dict[str, str | ValueError] = {}  # an alias repeats a text
         self.resolved: dict[str, str] = {}
+
+    def move_to(self, folder: Path, inner: str) -> None:
+        """Go on with an included file, in another folder.
+
+        Args:
+            inner: its path from the folder of the first; "" for the first itself.
+        """
+        self.folder, self._prefix = folder, os.path.dirname(inner)
+        self._expanded.clear()
 
     def expand(self, text: str) -> str:
         """The text with everything filled in.
@@ -151,9 +161,10 @@ class Interpolator:
         if written in self._files:
             return self._files[written]
         name = f"the file {written}" if is_path(written) else "the file that this ${file:…} names"
-        self.resolved[f"file:{written}"] = ""
+        used = f"file:{os.path.join(self._prefix, written)}"
+        self.resolved[used] = ""
         try:
-            content = self.contents.of(self._folder / os.path.expanduser(written))
+            content = self.contents.of(self.folder / os.path.expanduser(written))
         except NoContent as error:
             reason = f"there is no file {written}" if is_path(written) else f"{name} is not there"
             raise Unset(name, reason if error.missing else f"{name}: {error.reason}") from None
@@ -165,7 +176,7 @@ class Interpolator:
             raise ValueError(f"{name} is not UTF-8 text; save it as UTF-8") from None
         if not text:
             raise Unset(name, f"{name} is empty; write the secret into it")
-        self.resolved[f"file:{written}"] = text
+        self.resolved[used] = text
         return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from router.config.includes import SECTIONS
 from router.config.key_notes import annotate
 from router.config.schema import RoutesFile
 from router.config.shorthand import ALONE, WITHOUT_SETTINGS
@@ -17,9 +18,12 @@ _ROUTE = {"type": "string", "description": "A model of this file, provider/model
 _NAME = {"type": "string", "description": "A model of this file, or provider/model-id."}
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(*, included: bool = False) -> dict[str, Any]:
     """The schema (draft 2020-12), short forms and variables included; every key has a description, examples and a
     default, in words where it is no value.
+
+    Args:
+        included: of a file that another one includes, and not of a whole one.
     """
     schema = RoutesFile.model_json_schema()
     definitions = schema["$defs"]
@@ -32,6 +36,16 @@ def json_schema() -> dict[str, Any]:
     schema["patternProperties"] = {"^x-": {"description": "A place for anchors; nothing else is read of it."}}
     cleaned: dict[str, Any] = _with_variables(clean(schema))
     annotate(cleaned, defaults)
+    required = cleaned.pop("required")
+    if included:
+        keys = {name: node for name, node in cleaned["properties"].items() if name in (*SECTIONS, "include")}
+        return {
+            "$schema": DIALECT,
+            "title": "A file that routes.yaml of Signalbox includes",
+            **cleaned,
+            "properties": keys,
+        }
+    cleaned["anyOf"] = [{"required": required}, {"required": ["include"]}]  # what is missing may be in those
     return {"$schema": DIALECT, "title": "routes.yaml of Signalbox", **cleaned}
 
 
@@ -83,6 +97,11 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
         "description": embeds["description"],
         "anyOf": [*embeds["anyOf"], {"const": True}],
     }
+    include = schema["properties"]["include"]
+    schema["properties"]["include"] = {
+        "description": include["description"],
+        "anyOf": [{"type": "string", "description": "The path of a file, or a pattern."}, include],
+    }
     _add_values_alone(definitions)
     written = schema["properties"]["routes"]["additionalProperties"]
     schema["properties"]["routes"]["additionalProperties"] = {"anyOf": [_ROUTE, many, written]}
@@ -118,7 +137,7 @@ def _add_values_alone(definitions: dict[str, Any]) -> None:
         alone = dict(definitions[whole["$ref"].rpartition("/")[2]]["properties"][first])
         if first == "usd":  # alone it has its sign
             alone["pattern"] = alone["pattern"].replace(r"\$?", r"\$", 1)
-        choices = [whole, alone, *([{"const": True}] if policy == "hedge" else [])]
+        choices = [whole, alone, *([{"const": True}] if policy in ("hedge", "health") else [])]
         properties[policy] = {"description": whole["description"], "anyOf": choices}
 
 

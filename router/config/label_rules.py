@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple, TypeAlias
 
 from providers.types import Requirement
 from router.config.diagnostics import Findings, Path_
@@ -11,6 +11,8 @@ from router.config.labels import Labels, requirement, why_not_met
 from router.config.schema import RoutesFile, TargetRef
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Place
+
+_Lines: TypeAlias = Callable[[Path_], str]  # where a key stands, for a message
 
 _SHOWN = 3  # targets, or routes, in a message
 _KNOWN = 9  # texts of a label in a message
@@ -29,11 +31,7 @@ class _Place(NamedTuple):
 
 def check_labels(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
     """Add an error for each requirement that nothing in the file has the label for."""
-    known: dict[str, set[str]] = {}
-    written = [provider.labels for provider in file.providers.values()]
-    for labels in (*written, *(model.labels for model in file.models.values())):
-        for name, texts in labels.items():
-            known.setdefault(name, set()).update(texts)
+    known = file.labels
     spelling = Spelling()
     for path, required in _requirements(file):
         for name, texts in required.items():
@@ -69,7 +67,7 @@ def check_requirements(file: RoutesFile, origins: Mapping[Path_, Place], finding
 
 def _check_route(file: RoutesFile, name: str, origins: Mapping[Path_, Place], findings: Findings) -> None:
     path = ("routes", name)
-    places = list(_places(file, name, origins))
+    places = list(_places(file, name, _lines(origins, findings)))
     if all(_why(file, place) for place in places):
         text = f"nobody is left on this route: {_told(file, places)}; label one of them, or require less"
         _add(findings, origins, (*path, "require"), text)
@@ -82,14 +80,14 @@ def _check_route(file: RoutesFile, name: str, origins: Mapping[Path_, Place], fi
     shadow, own = file.routes[name].shadow, file.routes[name].require
     if shadow is not None and own:
         required = (requirement(f"route {name}", own),)
-        copied = list(_places(file, shadow.to, origins, required)) if shadow.to in file.routes else []
+        copied = list(_places(file, shadow.to, _lines(origins, findings), required)) if shadow.to in file.routes else []
         copied = copied or [_Place(shadow.to, name, required)]
         if all(_why(file, place) for place in copied):
             text = f"it would get no copies, since what the route requires holds for them too: {_told(file, copied)}"
             _add(findings, origins, (*path, "shadow", "to"), text)
     for index, fallback in enumerate(file.routes[name].fallbacks):
         if fallback.to in file.routes:
-            inner = list(_places(file, fallback.to, origins, places[0].required))
+            inner = list(_places(file, fallback.to, _lines(origins, findings), places[0].required))
             if all(_why(file, place) for place in inner):
                 text = f'nobody of the route "{fallback.to}" is left here: {_told(file, inner)}'
                 at = next((at for at in ((*path, "fallbacks", index), (*path, "fallbacks")) if at in origins), path)
@@ -105,7 +103,11 @@ def _check_key(file: RoutesFile, client: str, origins: Mapping[Path_, Place], fi
     names = tuple(file.routes) if config.routes is None else config.routes
     looks, empty = 0, {}
     for name in names:
-        places = list(_places(file, name, origins, own)) if name in file.routes else [_Place(name, name, own)]
+        places = (
+            list(_places(file, name, _lines(origins, findings), own))
+            if name in file.routes
+            else [_Place(name, name, own)]
+        )
         looks += len(places)
         is_empty = all(_why(file, place._replace(required=place.required[1:])) for place in places)
         if not is_empty and all(_why(file, place) for place in places):
@@ -129,33 +131,35 @@ def _requirements(file: RoutesFile) -> Iterator[tuple[Path_, Labels]]:
         yield ("serve", "keys", name, "require"), client.require
 
 
-def _places(
-    file: RoutesFile, name: str, origins: Mapping[Path_, Place], required: tuple[Requirement, ...] = ()
-) -> Iterator[_Place]:
+def _lines(origins: Mapping[Path_, Place], findings: Findings) -> _Lines:
+    return lambda path: findings.line(origins.get(path, (1, 1)))
+
+
+def _places(file: RoutesFile, name: str, lines: _Lines, required: tuple[Requirement, ...] = ()) -> Iterator[_Place]:
     """Yield the targets of a route's whole chain that are given calls."""
     route = file.routes[name]
     if route.require:
-        line = origins.get(("routes", name, "require"), (0, 0))[0]
-        required = (*required, requirement(f"route {name} (line {line})", route.require))
-    yield from _of_tier(file, name, route.targets, origins, required)
+        line = lines(("routes", name, "require"))
+        required = (*required, requirement(f"route {name} ({line})", route.require))
+    yield from _of_tier(file, name, route.targets, lines, required)
     for fallback in route.fallbacks:
         if fallback.to in file.routes:
-            yield from _places(file, str(fallback.to), origins, required)
+            yield from _places(file, str(fallback.to), lines, required)
         elif fallback.to is not None:
             yield _Place(fallback.to, name, required)
-        yield from _of_tier(file, name, fallback.tier, origins, required)
+        yield from _of_tier(file, name, fallback.tier, lines, required)
 
 
 def _of_tier(
     file: RoutesFile,
     name: str,
     refs: tuple[TargetRef, ...],
-    origins: Mapping[Path_, Place],
+    lines: _Lines,
     required: tuple[Requirement, ...],
 ) -> Iterator[_Place]:
     for ref in (ref for ref in refs if ref.weight > 0):
         if file.is_route(ref.model):
-            yield from _places(file, ref.model, origins, required)
+            yield from _places(file, ref.model, lines, required)
         else:
             yield _Place(ref.model, name, required)
 

@@ -7,16 +7,20 @@ import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from router.config.alert_rules import check_alerts
+from router.config.alert_schema import AlertConfig
 from router.config.diagnostics import ConfigError, Diagnostic, Findings, UnreadableFile, is_variable
 from router.config.draw_rules import check_draws
 from router.config.embed_rules import check_embeddings
-from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent
+from router.config.files import MAX_BYTES, TOO_LARGE, Contents, NoContent, text_of
+from router.config.includes import Includes, Source
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.key_schema import AwsConfig, EntraConfig, GoogleConfig, KeyConfig
 from router.config.label_rules import check_labels, check_requirements
 from router.config.reach import warn_of_unreached
+from router.config.route_breakers import check_breakers
 from router.config.route_names import take_aliases, write_routes
 from router.config.rules import check_names
 from router.config.schema import ProviderConfig, RoutesFile
@@ -29,6 +33,7 @@ from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
 from router.config.void_rules import check_spread, check_void
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
+from router.patterns import Pattern
 
 _SECRET_FILE = re.compile(r"\$\{file:([^{}]*)\}")
 _HINT = "a routes file is small: is this the right file?"
@@ -44,6 +49,7 @@ _NAMES_OF_SOURCES = {
 _NO_SECRETS_OF_SOURCES = frozenset({"entra", "google", "aws", "ttl"})
 _NO_CLIENTS_SECRETS = ClientKeyConfig.model_fields.keys() - {"key", "sha256"}  # the key, by mistake
 _OF_SHARED = SharedConfig.model_fields.keys() - {"url", "secret"}
+_OF_ALERTS = {field.alias or name for name, field in AlertConfig.model_fields.items()} - {"to"}
 _OF_SERVE = ServeConfig.model_fields.keys() - {"keys"}
 
 
@@ -51,9 +57,9 @@ _OF_SERVE = ServeConfig.model_fields.keys() - {"keys"}
 class LoadResult:
     """What a file gave. `file` is None when `diagnostics` has an error.
 
-    `revision` changes with the text and with every variable and secret file that it used. `origins` has line and
-    column (from 1) of every key.
-    `marks` stand for the contents of the file and its secret files when they were read, see `Contents.marks`.
+    `revision` changes with the text and with every variable and file that it used. `origins` has line and column (from
+    1) of every key, with the lines of included files numbered on: `where` has their own.
+    `marks` stand for the contents of all its files when they were read, see `Contents.marks`.
     `disabled` has the providers that are left out (`when_unset: disable`) with the variable or file they lack.
     `aliases` are further names of routes, each with its route.
     """
@@ -67,12 +73,22 @@ class LoadResult:
     disabled: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     findings: Findings | None = field(default=None, repr=False, compare=False)
-    marks: Mapping[Path, str] = field(default_factory=dict, repr=False, compare=False)
+    marks: Mapping[Path | Pattern, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shown(self) -> str:
         """The file's text for people, keys blanked out; made anew at every call."""
         return "" if self.findings is None else self.findings.shown()
+
+    @property
+    def files(self) -> tuple[tuple[str, int], ...]:
+        """The names of the file and of all that it includes, each with the number of lines of `shown` before it."""
+        return () if self.findings is None else self.findings.files
+
+    def where(self, path: tuple[str | int, ...]) -> tuple[str, int] | None:
+        """The file of a key, and its line there; None for one that is not written."""
+        at = self.origins.get(path)
+        return None if at is None or self.findings is None else self.findings.place(at)
 
     def require(self) -> RoutesFile:
         """The file. Raises ConfigError when it has errors."""
@@ -147,12 +163,9 @@ def _text(path: Path, contents: Contents) -> str:
         hint = f"; {_HINT}" if error.reason == TOO_LARGE else ""
         raise UnreadableFile(path, error.reason + hint) from None
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UnreadableFile(path, "not UTF-8 text; save it as UTF-8") from None
-    if "\0" in text:
-        raise UnreadableFile(path, "a binary file, not text; is this the right file?")
-    return text
+        return text_of(content)
+    except NoContent as error:
+        raise UnreadableFile(path, error.reason) from None
 
 
 def _load(
@@ -165,17 +178,28 @@ def _load(
     keyed: Collection[str],
 ) -> LoadResult:
     findings = Findings(name, text)
-    _hide_pasted(text, findings)
     root = read_yaml(text, findings)
     file: RoutesFile | None = None
     origins: dict[tuple[str | int, ...], Place] = {}
     disabled: dict[str, str] = {}
     aliases: dict[str, str] = {}
+
+    def prepare(tree: Node, source: Source) -> None:
+        variables.move_to(source.path.parent, source.inner)
+        _hide_keys(tree, findings)
+        _drop_asides(tree)
+        disabled.update(_fill_in(tree, variables, findings, replaced, keyed))
+
+    includes = Includes(findings, variables.contents.of, variables.contents.matched, prepare)
+    _hide_pasted(text, findings)
     if root is not None:
+        source = Source(path or variables.folder / PurePath(name).name, name)
+        prepare(root, source)
+        includes.into(root, source, text)
+        for included in includes.texts.values():
+            _hide_pasted(included, findings)
         origins = {node.path: node.key_at for node in _all(root)}
-        _hide_keys(root, findings)
-        _drop_asides(root)
-        disabled = _fill_in(root, variables, findings, replaced, keyed)
+    if root is not None and includes.is_whole:
         aliases = take_aliases(root, findings)
         expand_shorthand(root)
         write_routes(root, aliases)
@@ -192,13 +216,15 @@ def _load(
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
             check_void(file, origins, findings)
+            check_breakers(file, origins, findings)
             check_spread(file, origins, findings)
             check_shared_budgets(file, origins, findings)
             check_shadows(file, origins, findings)
+            check_alerts(file, origins, findings)
     return LoadResult(
         file=None if findings.failed else file,
         diagnostics=findings.sorted(),
-        revision=_revision(text, variables.resolved),
+        revision=_revision(text, includes.texts, variables.resolved),
         origins=origins,
         name=name,
         path=path,
@@ -209,10 +235,11 @@ def _load(
     )
 
 
-def _revision(text: str, resolved: Mapping[str, str]) -> str:
+def _revision(text: str, included: Mapping[str, str], resolved: Mapping[str, str]) -> str:
     digest = hashlib.sha256(text.encode(errors="surrogatepass"))
-    for name in sorted(resolved):
-        digest.update(f"\0{name}\0{resolved[name]}".encode(errors="surrogateescape"))
+    for names in (included, resolved):
+        for name in sorted(names):
+            digest.update(f"\0{name}\0{names[name]}".encode(errors="surrogateescape"))
     return digest.hexdigest()[:12]
 
 
@@ -273,6 +300,8 @@ def _secrets(root: Node) -> Iterator[Node]:
         yield from _but(provider, _NO_SECRETS)
     if (shared := root.get("shared")) is not None:
         yield from _but(shared, _OF_SHARED)
+    for alert in _items(root.get("alerts")):
+        yield from _but(alert, _OF_ALERTS)
     serve = root.get("serve")
     for keys in () if serve is None else _but(serve, _OF_SERVE):
         for client in _children(keys) or [keys]:
@@ -295,6 +324,10 @@ def _hide_pasted(text: str, findings: Findings) -> None:
     for match in _SECRET_FILE.finditer(text):
         if not is_path(match[1]):
             findings.hide(match[1])
+
+
+def _items(node: Node | None) -> list[Node]:
+    return node.value if node is not None and isinstance(node.value, list) else []
 
 
 def _children(node: Node | None) -> list[Node]:

@@ -22,7 +22,7 @@ def take_aliases(root: Node, findings: Findings) -> dict[str, str]:
     for name, node in routes.value.items():
         _check_name(name, node, findings)
         if models is not None and (model := models.get(name)) is not None:
-            text = f'a model (line {model.key_at[0]}) and a route share the name "{name}"'
+            text = f'a model ({findings.line(model.key_at)}) and a route share the name "{name}"'
             findings.add(node.key_at, node.path, text)
     _check_patterns(routes.value, findings)
     named = {name: node for name, node in routes.value.items() if _names_another(name, node, routes.value)}
@@ -59,8 +59,8 @@ def _check_patterns(routes: Mapping[str, Node], findings: Findings) -> None:
             work += len(glob)
             name = common_name(glob, other) if work < _MOST_WORK and len(glob) <= LONGEST else None
             if name is not None:
-                line = routes[other].key_at[0]
-                text = f'"{other}" (line {line}) and this pattern both fit "{name}", and neither is more specific: '
+                line = findings.line(routes[other].key_at)
+                text = f'"{other}" ({line}) and this pattern both fit "{name}", and neither is more specific: '
                 node = routes[glob]
                 findings.add(node.key_at, node.path, f"{text}make one of them longer, or write that name itself")
                 break

@@ -184,6 +184,7 @@ class _Rules:
                 self._error(node, f"this must be {expected(_PARAMS[name])}")
 
     def _route(self, node: Node) -> None:
+        self._params(node)
         self._tier(node)
         for item in _items(node.get("fallbacks")):
             to = item.get("to")

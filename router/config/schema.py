@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
+from router.config.alert_schema import AlertConfig
 from router.config.key_schema import KeyConfig
 from router.config.sections import REQUIRES, BudgetPolicy, LimitsPolicy, Section, key
 from router.config.serve_schema import ServeConfig
@@ -47,6 +48,7 @@ from router.config.values import (
 )
 
 LEAST_LOG = 1_000_000  # bytes
+LEAST_BETWEEN_CHECKS = 1.0  # seconds
 
 Balance: TypeAlias = Literal["weighted", "least_latency", "least_busy", "cheapest", "ordered", "affinity"]
 OnStreamBreak: TypeAlias = Literal["error", "restart", "continue"]
@@ -178,6 +180,18 @@ class ClientCertificateConfig(Section):
     key: Text | None = key("The PEM file of its private key, where `cert` has not got it.")
 
 
+class HealthPolicy(Section):
+    """Asks a provider for its list of models now and then, which is free, to know that it is there."""
+
+    every: Duration = key("How often it is asked.", 30.0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> HealthPolicy:
+        if self.every < LEAST_BETWEEN_CHECKS:
+            raise ValueError("no server has to be asked more often than once a second: write 1s or more")
+        return self
+
+
 class ErrorRule(Section):
     """What an error of one's own server means."""
 
@@ -224,6 +238,7 @@ class ProviderConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
+    health: HealthPolicy | None = key("Asks it for its list of models now and then, to know that it is there.")
     labels: Labels = key(_LABELS, {})
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
@@ -370,6 +385,9 @@ class RouteConfig(Section):
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
     accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
+    params: Params = key("Defaults for its calls, over those of its models and under those of a target.", {})
+    breaker: BreakerPolicy = key("When the targets that it names are left alone.", BreakerPolicy())
+    limits: LimitsPolicy = key("What this route may take, of all its targets together.", LimitsPolicy())
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
@@ -419,9 +437,11 @@ class RoutesFile(Section):
     routes: Annotated[dict[str, RouteConfig], Field(min_length=1)] = Field(
         description="What apps call, by name: one target, a list of targets, or a mapping."
     )
+    include: tuple[Text, ...] = key("Further files with providers, models and routes, such as [teams/*.yaml].", ())
     cache: CacheStore | None = key("Where cached answers live.")
     telemetry: Telemetry | None = key("What can be watched.")
     shared: SharedConfig | None = key("What processes share over a Redis or Valkey.")
+    alerts: tuple[AlertConfig, ...] = key("Who is told of what, by webhooks.", ())
     serve: ServeConfig | None = key("How `signalbox serve` offers the routes over HTTP.")
 
     def resolve_target(self, name: str) -> tuple[str, str, ModelConfig | None] | None:
@@ -431,6 +451,16 @@ class RoutesFile(Section):
             return (model.provider, model.id, model) if model.provider in self.providers else None
         provider, _, model_id = name.partition("/")
         return (provider, model_id, None) if model_id and provider in self.providers else None
+
+    @property
+    def labels(self) -> dict[str, set[str]]:
+        """The labels that any provider or model has, each with its texts."""
+        written = [provider.labels for provider in self.providers.values()]
+        found: dict[str, set[str]] = {}
+        for labels in (*written, *(model.labels for model in self.models.values())):
+            for name, texts in labels.items():
+                found.setdefault(name, set()).update(texts)
+        return found
 
     def labels_of(self, name: str) -> dict[str, tuple[str, ...]]:
         """The labels of a model's name or of `provider/model-id`: its provider's, and its own over those."""

@@ -169,7 +169,9 @@ class ServeRules:
                 other, first = seen.setdefault(digest, (name, node))
                 if other != name:
                     self._error(
-                        node, f"it is the key of {other} as well (line {first.at[0]}): each client needs its own"
+                        node,
+                        f"it is the key of {other} as well ({self._findings.line(first.at)}): "
+                        "each client needs its own",
                     )
 
     # --- addresses
@@ -200,9 +202,9 @@ class ServeRules:
         if other is None:
             return False
         if address == other:
-            text = f"the address {address} is here twice (line {where.at[0]})"
+            text = f"the address {address} is here twice ({self._findings.line(where.at)})"
         else:
-            text = f"{address} can't be had beside {other} (line {where.at[0]}), which takes the same port"
+            text = f"{address} can't be had beside {other} ({self._findings.line(where.at)}), which takes the same port"
         self._error(node, text)
         return True
 

@@ -19,7 +19,8 @@ ALONE = {
     ("providers", "timeout"): ("answer", "first_token"),  # of a call, where a route has the whole request
     ("models", "timeout"): ("answer", "first_token"),
     ("models", "price"): ("like",),
-    **{(owner, "limits"): ("requests",) for owner in ("defaults", "providers", "models", "clients")},
+    ("providers", "health"): ("every",),
+    **{(owner, "limits"): ("requests",) for owner in ("defaults", *_OWNERS, "clients")},
     **{(owner, "cache"): ("ttl",) for owner in ("defaults", "routes")},
     **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
     **{(owner, "budget"): ("usd",) for owner in ("providers", "routes", "clients", "shadows")},
@@ -92,6 +93,8 @@ def _policy(policy: Node, keys: tuple[str, ...]) -> Node:
         return policy
     if keys == ("after",) and value is True:
         value = _HEDGED
+    if keys == ("every",) and (value is True or value == "on"):
+        return _like(policy, {})
     if value is None or isinstance(value, dict | bool) or (isinstance(value, list) and keys != ("requests",)):
         return policy
     return _like(policy, {key: Node(value, (*policy.path, key), policy.at, policy.key_at) for key in keys})

@@ -165,6 +165,13 @@ def budget(value: object) -> tuple[float, float]:
     return float(Decimal(found[1])), float(_period(found[2], value, form, BUDGET_PERIODS))
 
 
+def format_budget(amount: tuple[float, float]) -> str:
+    """`budget` backwards: `$20/d`."""
+    usd, per = amount
+    period = next((name for name, seconds in BUDGET_PERIODS.items() if float(seconds) == per), f"{per:g}s")
+    return f"${_plain(_decimal(usd))}/{period}"
+
+
 def format_duration(seconds: float) -> str:
     """`duration` backwards, in the largest unit that gives a short number."""
     return _format(_decimal(seconds), DURATIONS)

@@ -21,7 +21,6 @@ _MESSAGES = {
 }
 _FEW = 9  # keys that a message lists
 M = TypeVar("M", bound=BaseModel)
-_UNSUPPORTED = "include is not supported; a routes file is one file"
 
 
 def validate(root: Node, disabled: set[str], findings: Findings) -> RoutesFile | None:
@@ -73,6 +72,8 @@ def _report(
 ) -> None:
     node, rest = _find(root, loc)
     kind = found["type"]
+    if kind == "missing" and node.unset:
+        return  # its variable is not set, which has been reported
     if kind == "missing":
         missing = str(rest[0]) if rest else str(loc[-1])
         if (child := node.get(missing)) is None or not child.unset:
@@ -107,9 +108,6 @@ def _unknown(
     model: type[BaseModel], node: Node, loc: tuple[str | int, ...], findings: Findings, spelling: Spelling
 ) -> None:
     name, keys = str(loc[-1]), _keys_at(model, loc[:-1])
-    if name == "include" and len(loc) == 1:
-        findings.add(node.key_at, node.path, _UNSUPPORTED)
-        return
     known = f"; its keys: {', '.join(keys)}" if 0 < len(keys) <= _FEW else ""
     close = spelling.near(name, keys)
     below_key = node.path[0] == "providers" and len(node.path) > 3 and node.path[2] in ("api_key", "api_keys")

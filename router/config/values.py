@@ -211,6 +211,7 @@ Allowances = Annotated[
 Dollars = Annotated[  # US dollars in so many seconds
     tuple[float, float],
     PlainValidator(_dollars),
+    PlainSerializer(units.format_budget),
     _written(r"^\$?\s*[0-9.]+\s*/\s*[a-z]+$|\$\{", "$20/d", "$300/month"),
 ]
 Percent = Annotated[float, BeforeValidator(_positive(units.percent)), _written(r"^[0-9.]+\s*%$|\$\{", "20%", "50%")]

@@ -71,6 +71,8 @@ def _limits(file: RoutesFile) -> Iterator[tuple[Path_, LimitsPolicy]]:
         yield ("providers", name, "limits"), provider.limits
     for name, model in file.models.items():
         yield ("models", name, "limits"), model.limits
+    for name, route in file.routes.items():
+        yield ("routes", name, "limits"), route.limits
     for name, client in ({} if file.serve is None else file.serve.keys).items():
         yield ("serve", "keys", name, "limits"), client.limits
 

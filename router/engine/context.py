@@ -19,6 +19,8 @@ from router.engine.token_counts import TokenCounts
 from router.plan.budget import Budget
 from router.plan.plan import Chain
 from router.plan.target import Target
+from router.state.clients import Permit
+from router.state.limits import RateLimits
 from router.state.retries import HedgeBudget, RetryBudget
 from router.state.spending import Spending
 from router.state.states import States
@@ -38,6 +40,7 @@ class RequestContext(msgspec.Struct):
         spending: None where the file has no budget.
         caller_budget: of the client whose name the request's `caller` is.
         acceptance: what an answer has to be; None takes all.
+        limits: of the route's own, in use; `permit` is that it was let in by them.
         corrections: the request as a target is asked again whose answer was not taken, by the target's identity.
 
     `waited` are the seconds that it has waited for the server of what processes share, since its last attempt.
@@ -65,6 +68,8 @@ class RequestContext(msgspec.Struct):
     acceptance: Acceptance | None = None
     corrections: dict[str, CompletionRequest] | None = None
     waited: float = 0.0
+    limits: RateLimits | None = None
+    permit: Permit | None = None
 
     def begin_anew(self) -> None:
         """Give the request its whole time again, when a stream that was under way broke: that time was not waited."""

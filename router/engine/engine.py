@@ -41,6 +41,7 @@ from router.plan.plan import Chain, Plan
 from router.plan.requirements import restricted
 from router.state.clients import ClientStates
 from router.state.retries import HedgeBudget, RetryBudget
+from router.state.route_limits import RouteLimits
 from router.state.spending import Spending
 from router.state.states import States
 from router.telemetry.budgets import BudgetNews
@@ -93,6 +94,7 @@ class Engine:
         self.spending = Spending(wall_clock)
         self.spending.watch = BudgetNews(self.telemetry.publish, wall_clock).look
         self.clients = ClientStates(self.spending)
+        self.route_limits = RouteLimits()
         self.shadows = Shadows(self)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
@@ -110,6 +112,7 @@ class Engine:
             self._adopt_states,
             self.spending.adopt,
             self.clients.adopt,
+            self.route_limits.adopt,
             self.shadows.adopt,
         ]
         self.on_new_loop: list[Callable[[], None]] = [self.providers.on_new_loop, self.shadows.on_new_loop]
@@ -234,6 +237,7 @@ class Engine:
             self.spending if self.spending.is_used else None,
             None if request.caller is None else self.plan.serving.budgets.get(request.caller),
             acceptance,
+            limits=None if chain.limits is None else self.route_limits.of(chain),
         )
 
     def _as_asked(self, chain: Chain, routing: Routing | None, caller: str | None) -> Chain:

@@ -25,7 +25,7 @@ from router.engine.decide import decide, hedge_after
 from router.engine.eligibility import is_final, next_try
 from router.engine.paid import Answer, cost_of, with_routing_info
 from router.engine.steps import Call, End, Failed, Slow
-from router.engine.waiting import afford, wait
+from router.engine.waiting import admitted, afford, wait
 from router.errors import RouteExhausted, give_trace
 from router.plan.target import Target
 from router.state.lease import Lease
@@ -57,7 +57,7 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
         context, lease, target = self._context, self.lease, self.call.target
         told, response = response.cost, with_routing_info(response, context, target)
         try:  # as `_harmlessly` does, without its calls: every answer comes here
-            lease.succeeded(now, response, plain=first is None)
+            lease.succeeded(now, response, plain=first is None, told=told)
         except Exception as error:
             harmless.note(error)
         try:
@@ -66,6 +66,8 @@ class Delivery(msgspec.Struct, Generic[T], eq=False):
             harmless.note(error)
         if response.left_out or told is not None:
             context.trace.note(left_out=response.left_out, told_cost=told)
+        if context.permit is not None:
+            _harmlessly(context.permit.answered, response.usage, now)
         own = response.cost if len(context.trace.entries) == 1 else cost_of(target, response.usage)
         own = own if told is None else told
         try:
@@ -134,6 +136,10 @@ class FailOver(Generic[T]):
         now = context.clock()
         self._walk.close()
         context.trace.seconds = now - context.began
+        if context.permit is not None:
+            partial = getattr(error, "partial", None)
+            ended = context.permit.failed if isinstance(error, SignalboxError) else context.permit.cancelled
+            _harmlessly(ended, now, partial)
         if error is not None:
             give_trace(error, context.trace)
             _harmlessly(context.recorder.failed, error, now)
@@ -152,6 +158,8 @@ class FailOver(Generic[T]):
         self._error = broken
         if broken is not None:
             context.begin_anew()
+        elif context.limits is not None:
+            context.permit = await admitted(context, context.limits)
         if context.spending is not None:
             await afford(context)
         try:
@@ -253,7 +261,7 @@ class FailOver(Generic[T]):
         for task, (call, lease) in racing.items():
             task.cancel()
             _harmlessly(lease.lost, now, streaming=needs.streaming)
-            wasted = cost_of(call.target, lease.used)
+            wasted = cost_of(call.target, lease.used) if lease.told is None else lease.told
             _harmlessly(context.recorder.attempt_cancelled, call.target, now, wasted)
             context.trace.entries.append(
                 Attempt(
@@ -318,7 +326,8 @@ def _report_failure(context: RequestContext, call: Call, lease: Lease, failure: 
         hold = lease.failed(failure, now, context.request, is_evidence=is_evidence)
         if hold is not None:
             context.recorder.held(call.target, hold.seconds, failure.code, now, of_key=hold.of_key)
-    paid, tier = cost_of(call.target, lease.used), context.chain.tiers[call.tier]
+    paid = cost_of(call.target, lease.used) if lease.told is None else lease.told
+    tier = context.chain.tiers[call.tier]
     context.trace.entries.append(
         Attempt(
             call.target.name,

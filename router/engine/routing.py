@@ -53,7 +53,9 @@ def coerce_require(value: Any) -> tuple[Requirement, ...]:
     labels = {}
     for name, texts in value.items():
         try:
-            labels[label_name(name)] = label_texts(texts)
+            labels[label_name(name)] = label_texts(
+                sorted(texts, key=str) if isinstance(texts, set | frozenset) else texts
+            )
         except ValueError as error:
             invalid(f"require[{name!r}]: {error}" if isinstance(name, str) else f"require: {error}")
     return (requirement(_CALL, labels),) if labels else ()
@@ -65,8 +67,7 @@ def check_labels_known(plan: Plan, required: tuple[Requirement, ...]) -> None:
     Raises:
         ProviderError: INVALID_REQUEST.
     """
-    known = {name for provider in plan.file.providers.values() for name in provider.labels}
-    known |= {name for model in plan.file.models.values() for name in model.labels}
+    known = plan.file.labels
     for name in (name for each in required if each.origin == _CALL for name, _ in each.labels):
         if name not in known:
             invalid(f'require: no provider or model has a label "{name}"{did_you_mean(name, known)}')

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 
 from providers.errors import ErrorCode, ProviderError
 from router.engine.context import RequestContext
 from router.engine.steps import Failed, Placed, Stay, Wait
+from router.errors import RouteExhausted
 from router.state.any_rate import PATIENCE
+from router.state.clients import Permit, reserved_soon
+from router.state.limits import RateLimits
 
 _ROUNDING = 1e-6  # seconds
 
@@ -19,6 +23,41 @@ async def afford(context: RequestContext) -> None:
         began = context.clock()
         await spending.ready(context.budgets(*context.chain.targets), context.waited)
         context.waited += context.clock() - began
+
+
+async def admitted(context: RequestContext, limits: RateLimits) -> Permit:
+    """Wait in line until the route's own limits let the request in.
+
+    Raises:
+        RouteExhausted: RATE_LIMITED, they do not within `retry.max_wait` and the request's time.
+    """
+    needs, began = context.requirements, context.clock()
+    patience = max(0.0, min(context.chain.retry.max_wait, context.deadline - began))
+    if not limits.full:
+        limits.in_flight += 1
+    elif not await limits.wait_for_slot(patience):
+        raise _limited(context, "as many requests are under way as its own limits allow")
+    reserved = None
+    try:
+        now = context.clock()
+        tokens = limits.expected(needs.prompt_tokens, needs.max_tokens)
+        waits = limits.waits(tokens, now)
+        reserved = await reserved_soon(limits, tokens, max(waits), began + patience - now)
+    finally:
+        if reserved is None:
+            limits.release_slot()
+    if reserved is None:
+        kind = "requests" if waits[0] >= waits[1] else "tokens"
+        text = f"its own limit of {kind} allows the next in {max(waits):.3g} s"
+        raise _limited(context, text, max(waits))
+    return Permit(limits, reserved, needs.prompt_tokens, has_place=True)
+
+
+def _limited(context: RequestContext, why: str, seconds: float | None = None) -> RouteExhausted:
+    retry_after = None if seconds == inf else seconds
+    return RouteExhausted(
+        context.chain.route, context.trace, note=why, retry_after=retry_after, code=ErrorCode.RATE_LIMITED
+    )
 
 
 async def wait(step: Wait | Stay, context: RequestContext) -> Failed | Placed | None:

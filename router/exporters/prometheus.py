@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from router.monitor.subject import Subject
-from router.plan.target import variant_of
+from router.plan.target import OF_CALLERS, own_variant, variant_of
 from router.telemetry import sketch
 from router.telemetry.sketch import Sketch
 from router.turns import at_once, in_turns
@@ -75,8 +75,9 @@ class RouterCollector(Collector):
         yield
         first_tokens: dict[tuple[str, str], Sketch] = {}
         for target in snapshot.targets:
-            chain = chains.get(target.name)
+            chain = chains.get(target.name.removesuffix(OF_CALLERS))
             variant = "" if chain is None else variant_of(chain.targets[0].identity)
+            variant = own_variant(variant) if target.name.endswith(OF_CALLERS) else variant
             first_tokens[target.provider, target.name] = sketches.get(
                 (f"{target.provider}/{target.model}", variant), {}
             )

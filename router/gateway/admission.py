@@ -26,16 +26,8 @@ class Admitted:
         permit: None where the client has no limits.
     """
 
-    def __init__(
-        self,
-        permit: Permit | None,
-        loop: asyncio.AbstractEventLoop,
-        clients: ClientStates,
-        client: Client,
-        request: AnyRequest,
-    ) -> None:
+    def __init__(self, permit: Permit | None, clients: ClientStates, client: Client, request: AnyRequest) -> None:
         self._permit = permit
-        self._loop = loop
         self._clients = clients
         self._client = client
         self._request = request
@@ -43,17 +35,17 @@ class Admitted:
     def answered(self, usage: Usage) -> None:
         """It has its whole answer."""
         if self._permit is not None:
-            self._permit.answered(usage, self._loop.time())
+            self._permit.answered(usage, asyncio.get_running_loop().time())
 
     def failed(self, partial: CompletionResponse | None = None) -> None:
         """It failed, after so much of an answer."""
         if self._permit is not None:
-            self._permit.failed(self._loop.time(), partial)
+            self._permit.failed(asyncio.get_running_loop().time(), partial)
 
     def cancelled(self, partial: CompletionResponse | None = None) -> None:
         """Its client left, after so much of an answer."""
         if self._permit is not None:
-            self._permit.cancelled(self._loop.time(), partial)
+            self._permit.cancelled(asyncio.get_running_loop().time(), partial)
 
     def __enter__(self) -> Self:
         return self
@@ -78,17 +70,16 @@ async def admit(clients: ClientStates, client: Client, request: AnyRequest) -> A
     Raises:
         Refused: a limit of the client's is against it, or its budget is used up.
     """
-    loop = asyncio.get_running_loop()
     if client.budget is None and client.limits == _FREE:
-        return Admitted(None, loop, clients, client, request)
+        return Admitted(None, clients, client, request)
     needs = needs_of(request)
     prompt, most = needs.prompt_tokens, needs.max_tokens
-    permit = clients.admit(client, prompt, most, loop.time(), request)
+    permit = clients.admit(client, prompt, most, asyncio.get_running_loop().time(), request)
     if isinstance(permit, OverLimit):
         permit = await clients.admit_after(permit, client, prompt, most, request)
     if isinstance(permit, OverLimit):
         raise _refused(permit)
-    return Admitted(permit, loop, clients, client, request)
+    return Admitted(permit, clients, client, request)
 
 
 def _refused(over: OverLimit) -> Refused:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ from providers.validation import validate
 from providers.wire.reading import BadRequest, Body, decode_body
 from providers.wire.writing import Head, encode
 from router.gateway.admission import Admitted, admit
+from router.gateway.call_headers import routing_of
 from router.gateway.envelopes import Envelopes, Sealing
 from router.gateway.errors import UnknownModel
 from router.gateway.exchange import JSON, Answered, Asked, Headers, json_answer
 from router.gateway.faces.face import Face
 from router.gateway.native import read_body, speaks
-from router.gateway.own_keys import own_keys_of
 from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
 from router.gateway.writing import StreamWriting
@@ -66,14 +67,11 @@ class Call:
         return self.plan.serving
 
     def routing(self, headers: Headers) -> Routing | None:
-        """What the client's key says of whom its request may be sent to, also where a reload has changed it since, and
-        the keys that the client brings along.
+        """What the client's key and its headers say of whom its request may be sent to; raises Refused, ProviderError.
 
-        Raises:
-            Refused: it may bring none.
+        The key's word is that of when the request came, also where a reload has changed it since.
         """
-        brought, require = own_keys_of(headers, self.client), self.client.require
-        return Routing(require=require, credentials=brought) if require or brought else None
+        return routing_of(headers, self.client)
 
     async def answer(self, asked: Asked) -> Answered:
         """Answer what a body asks.
@@ -95,17 +93,6 @@ class Call:
             if untranslatable is not None:
                 raise untranslatable  # there is no vendor to judge it
             return json_answer(idle, headers=self.face.id_headers(self.ident))
-        # Whose request it is; nothing of that goes to a vendor.
-        request = replace(
-            request,
-            caller=self.client.name,
-            namespace=self.client.namespace,
-            tags=self.tags_of(asked.headers, body),
-            affinity=_session(asked.headers, body),
-            user=request.user if self.serving.forward_user else None,
-            routing=self.routing(asked.headers),
-            end_user=request.user,
-        )
         if is_sealed:
             request = self.envelopes.opened(request, self.plan, self.router.chain(route))
         try:
@@ -114,11 +101,23 @@ class Call:
             untranslatable = untranslatable or error
         if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
             raise untranslatable
+        native = None
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
             headers = self._forwarded(asked.headers)
             native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed)
-            request = replace(request, native=native)
+        request = replace(
+            request,
+            # Whose request it is; nothing of that goes to a vendor.
+            caller=self.client.name,
+            namespace=self.client.namespace,
+            tags=self.tags_of(asked.headers, body),
+            affinity=_session(asked.headers, body),
+            user=request.user if self.serving.forward_user else None,
+            routing=self.routing(asked.headers),
+            end_user=request.user,
+            native=native,
+        )
         admitted = await admit(self.router.clients, self.client, request)
         if self.face.wants_stream(readable):
             return await self._stream(request, route, readable, head, admitted)
@@ -151,8 +150,6 @@ class Call:
     async def _plain(
         self, request: CompletionRequest, route: str, body: Body, head: Head, admitted: Admitted
     ) -> Answered:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         response = await self.router.ask(request, route=route, cache=self.client.cache)
         self.record.take(response)
         admitted.answered(response.usage)
@@ -161,7 +158,8 @@ class Call:
             own = {**response.raw, "model": body["model"]} if self.face.keeps_name else response.raw
             return Answered(200, sealing.body(own), headers)
         head = replace(head, model=self.face.model_told(body, response.model))
-        data = self.face.plain(body, sealing.response(response), head, loop.time() - began)
+        seconds = asyncio.get_running_loop().time() - self.record.began
+        data = self.face.plain(body, sealing.response(response), head, seconds)
         return Answered(200, encode(data), headers)
 
     async def _stream(
@@ -199,8 +197,7 @@ class Call:
 
     def sealing(self, response: CompletionResponse) -> Sealing:
         """Return what closes the envelopes of an answer."""
-        called = self.plan.called(response.target) if response.target else None
-        return Sealing("/".join(called) if called else response.target or "", self.envelopes.ids)
+        return Sealing(self.plan, response.target, self.envelopes.ids)
 
     def headers_of(self, response: AnyResponse, *, whole: bool) -> dict[str, str]:
         """What the answer says of its way."""
@@ -239,6 +236,11 @@ def _session(headers: Headers, body: Body) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+_CHANCE = random.Random()  # it names requests and keeps no secret; asking the system for each name takes 2 µs
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_CHANCE.seed)
+
+
 def new_ident() -> str:
     """Make what a request is called by: 24 letters and digits."""
-    return secrets.token_hex(12)
+    return f"{_CHANCE.getrandbits(96):024x}"

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from http import HTTPStatus
+from typing import Any, TypeAlias, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
 from providers.wire.writing import encode
 
 log = logging.getLogger("signalbox.gateway")
 
-NAME = {"server": "signalbox"}  # what and which version runs beneath is nobody's business
 _LINE, _FIELD = 16_384, 32_768  # bytes of a request's first line, and of a header
+_LINGER = 10.0  # seconds in which a client may send the rest of a body that nobody reads
 _REFUSED = 64  # connections that are told at the same time that there are too many; more are closed without a word
 _GOODBYE = 1.0  # seconds in which such a client has to read it
+
+
+RequestAnswerer: TypeAlias = Callable[["Connection", RawRequestMessage, StreamReader], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +48,15 @@ class Connections(web.Server):
     at work, the new one is answered 503.
 
     Args:
+        answer: answers a request, of which it gets the connection, the head and the body; gives whether another may
+            follow on that connection.
         most: says how many there may be.
     """
 
-    def __init__(
-        self,
-        handle: Callable[[web.BaseRequest], Any],
-        *,
-        bounds: Bounds,
-        most: Callable[[], int],
-    ) -> None:
-        super().__init__(
-            handle,
-            request_factory=self._begin,
-            handler_cancellation=True,  # a client that leaves ends the vendor's call
-        )
+    def __init__(self, answer: RequestAnswerer, *, bounds: Bounds, most: Callable[[], int]) -> None:
+        # A client that leaves ends the vendor's call.
+        super().__init__(cast(Any, answer), handler_cancellation=True)
+        self.answer = answer
         self.bounds = bounds
         self.is_closing = False  # every answer ends its connection from now on
         self.is_over = False
@@ -100,11 +100,6 @@ class Connections(web.Server):
         for connection in tuple(self._open):
             connection.abort()
 
-    def _begin(self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-        """Make the request of a head that is complete."""
-        protocol.begin()
-        return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
-
     # --- told by the connections
 
     def opened(self, connection: Connection) -> asyncio.Protocol | None:
@@ -137,9 +132,17 @@ class Connections(web.Server):
 
 
 class Connection(web.RequestHandler):
-    """A connection whose requests have to come with their whole head before long; aiohttp waits for ever."""
+    """A connection whose requests have to come with their whole head before long; aiohttp waits for ever.
 
-    __slots__ = ("_at_work", "_bounds", "_gates", "_stall", "_timer", "_wire", "has_begun")
+    Its one task answers them all, one after the other. aiohttp's own makes a task, a request and a writer for each,
+    which costs more than all that the gateway does itself.
+
+    Attributes:
+        has_begun: some of a head is here, but not all.
+        peer: the client's address; "" behind a Unix socket, whatever name the client's end has.
+    """
+
+    __slots__ = ("_at_work", "_gates", "_said", "_stall", "_timer", "_wire", "bounds", "has_begun", "peer")
 
     def __init__(self, server: Connections) -> None:
         loop = asyncio.get_running_loop()
@@ -153,9 +156,11 @@ class Connection(web.RequestHandler):
             keepalive_timeout=server.bounds.idle,
         )
         self._gates = server
-        self._bounds = server.bounds
+        self.bounds = server.bounds
         self._at_work = False
-        self.has_begun = False  # a head that is not complete
+        self._said = False  # some of the answer was written
+        self.has_begun = False
+        self.peer = "?"
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._wire: asyncio.Transport | None = None
@@ -168,6 +173,8 @@ class Connection(web.RequestHandler):
             instead.connection_made(transport)
             return
         super().connection_made(transport)
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if isinstance(name, tuple) else "" if isinstance(name, str | bytes) else "?"
         self._wait_for_head()
         if self._gates.is_over:
             self.abort()
@@ -183,46 +190,107 @@ class Connection(web.RequestHandler):
         if self._reading_paused:  # aiohttp asks at each read of a body, and parses nothing once more then
             super().resume_reading(*told, **named)
 
-    def begin(self) -> None:
-        """Notice that a request has begun."""
-        self._at_work, self.has_begun = True, False
+    @property
+    def is_last(self) -> bool:
+        """Whether the request that is being answered has to be the last one."""
+        # What follows a request for another protocol is not read.
+        return self._gates.is_closing or (self._upgraded and not self._messages)
+
+    async def start(self) -> None:
+        """Answer the requests until one has been the last."""
+        stays = True
+        try:
+            while stays and not (self._close or self._force_close):
+                message, payload = await self._next()
+                self._begin()
+                stays = await self._answer(message, payload) and not self._gates.is_closing
+                self._gates.idle(self)
+                if not payload.is_eof():
+                    await self._linger(payload)
+                self._at_work = False
+                self._wait_for_next()
+        except BaseException:
+            self.force_close()
+            raise
+        self._task_handler = None
+        if self.transport is not None:
+            self.transport.close()
+
+    async def write(self, data: bytes) -> None:
+        """Send some of an answer; waits while the client reads too slowly.
+
+        Raises:
+            ConnectionError: the client is gone.
+        """
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        self._said = True
+        transport.write(data)
+        if self._paused:
+            await self._drain_helper()
+
+    async def _next(self) -> tuple[Any, StreamReader]:
+        """The next request's head, or aiohttp's word for what is none, and its body."""
+        if not self._messages:
+            try:
+                self._waiter = self._loop.create_future()
+                await self._waiter
+            finally:
+                self._waiter = None
+        found = self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()  # another may be read ahead
+        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+            self._resume_reading_if_drained()
+        return found
+
+    def _begin(self) -> None:
+        self._at_work, self.has_begun, self._said = True, False, False
         self._gates.busy(self)
         _stop(self._timer)
         self._timer = None
 
+    async def _answer(self, message: Any, payload: StreamReader) -> bool:
+        """Answer a request; gives whether another may follow."""
+        if not isinstance(message, RawRequestMessage):
+            status, words = _what_is_wrong(message.exc, message.message)
+        else:
+            try:
+                return await self._gates.answer(self, message, payload)
+            except ConnectionError:
+                return False
+            except Exception as error:
+                log.error("an answer failed inside", exc_info=error)
+                status, words = 500, "this gateway failed; its log has the reason"
+        if self._said:
+            self.abort()  # its client must not take it for whole
+        elif self.transport is not None:
+            self.transport.write(_last_words(status, words))
+        return False
+
+    async def _linger(self, payload: StreamReader) -> None:
+        """Take the rest of a body for a while: closing at once would take the answer back while the client still
+        sends.
+        """
+        with suppress(TimeoutError, web.RequestPayloadError):
+            async with asyncio.timeout(_LINGER):
+                while not payload.is_eof():
+                    await payload.readany()
+
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stall = asyncio.get_running_loop().call_later(self._bounds.stalled, self.abort)
+        self._stall = asyncio.get_running_loop().call_later(self.bounds.stalled, self.abort)
 
     def resume_writing(self) -> None:
         _stop(self._stall)
         super().resume_writing()
-
-    async def finish_response(self, request: Any, resp: Any, start_time: Any) -> tuple[web.StreamResponse, bool]:
-        try:
-            return await super().finish_response(request, resp, start_time)
-        finally:
-            self._at_work = False
-            self._gates.idle(self)
-            if self._gates.is_closing:
-                self.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         _stop(self._timer, self._stall)
         self._wire = None
         self._gates.closed(self)
         super().connection_lost(exc)
-
-    def handle_error(
-        self, request: Any, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """Answer what is no HTTP, as JSON: nothing of it is known but that."""
-        if status >= 500 and exc is not None:
-            log.error("an answer failed inside", exc_info=exc)
-        status, words = _what_is_wrong(exc, status, message)
-        answer = web.Response(body=_error(words), status=status, content_type="application/json", headers=NAME)
-        answer.force_close()
-        return answer
 
     def abort(self) -> None:
         """Close it at once, with what is unsent."""
@@ -231,12 +299,18 @@ class Connection(web.RequestHandler):
 
     def _wait_for_head(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._bounds.head, self._too_slow)
+        self._timer = loop.call_later(self.bounds.head, self._too_slow)
+
+    def _wait_for_next(self) -> None:
+        """Let it be silent for so long; the timer that runs looks again when it is over."""
+        self._next_keepalive_close_time = self._loop.time() + self.bounds.idle
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
     def _too_slow(self) -> None:
         self._timer = None
         if self.has_begun and self.transport is not None:
-            self.transport.write(_last_words(408, "Request Timeout", "the request's head did not come in time"))
+            self.transport.write(_last_words(408, "the request's head did not come in time"))
         self.force_close()
 
 
@@ -253,9 +327,7 @@ class _Full(asyncio.Protocol):
             transport.abort()
             return
         self._server.refusing(+1)
-        transport.write(
-            _last_words(503, "Service Unavailable", "too many connections are open here", b"retry-after: 1\r\n")
-        )
+        transport.write(_last_words(503, "too many connections are open here", b"retry-after: 1\r\n"))
         if transport.can_write_eof():
             transport.write_eof()  # closing at once would take the answer back while the client still sends
         self._timer = asyncio.get_running_loop().call_later(_GOODBYE, transport.abort)
@@ -273,16 +345,14 @@ def _stop(*timers: asyncio.TimerHandle | None) -> None:
             timer.cancel()
 
 
-def _what_is_wrong(exc: BaseException | None, status: int, message: str | None) -> tuple[int, str]:
+def _what_is_wrong(exc: BaseException, message: str) -> tuple[int, str]:
     if isinstance(exc, LineTooLong):
         return 431, f"a header, or the first line, of this request is too large: at most {_FIELD} bytes"
-    if status == 400 and message and "Too many headers" in message:
+    if "Too many headers" in message:
         return 431, "this request has too many headers"
     if isinstance(exc, BadHttpMethod):
         return 400, "this is no HTTP request; is it meant for https?"
-    if status >= 500:
-        return status, "this gateway failed; its log has the reason"
-    return status, "this is no HTTP request that can be read"
+    return 400, "this is no HTTP request that can be read"
 
 
 def _error(words: str) -> bytes:
@@ -290,8 +360,8 @@ def _error(words: str) -> bytes:
     return encode({"type": "error", "error": {"message": words, "type": "invalid_request_error", "code": None}})
 
 
-def _last_words(status: int, reason: str, words: str, more: bytes = b"") -> bytes:
+def _last_words(status: int, words: str, more: bytes = b"") -> bytes:
     body = _error(words)
-    head = f"HTTP/1.1 {status} {reason}\r\nserver: signalbox\r\ncontent-type: application/json\r\n"
+    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nserver: signalbox\r\ncontent-type: application/json\r\n"
     length = f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return head.encode() + more + length.encode() + body

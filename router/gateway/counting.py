@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from providers.errors import ProviderError
-from providers.types import TokenCount
+from providers.types import Routing, TokenCount
 from providers.wire import anthropic_messages
 from providers.wire.reading import decode_body
 from router.gateway.completion import Call
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.native import read_body
-from router.gateway.own_keys import own_keys_of
 from router.gateway.paths import MESSAGES
 
 
@@ -28,10 +27,10 @@ async def count_tokens(call: Call, asked: Asked) -> Answered:
     if is_sealed:
         request = call.envelopes.opened(request, call.plan, call.router.chain(route))
     count: TokenCount
-    has_own_keys = bool(own_keys_of(asked.headers, call.client))  # the file's is not used for it
+    routing = call.routing(asked.headers) or Routing()
     try:
         count = await call.router.count_tokens(
-            route, request.messages, tools=request.tools, exact=not has_own_keys, require=call.client.require
+            route, request.messages, tools=request.tools, exact=not routing.credentials, require=routing.require
         )
     except ProviderError:
         count = await call.router.count_tokens(route, request.messages, tools=request.tools)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 from providers.envelope import is_sealed, may_hold, open_request, seal_body, seal_chunk, seal_raw, seal_response
@@ -49,13 +50,20 @@ class Sealing:
     """Closes the envelopes of one answer.
 
     Args:
-        origin: who answers, as `provider/model`.
+        target: who answers, by its name in the plan.
     """
 
-    def __init__(self, origin: str, ids: SealedIds) -> None:
-        self._origin = origin
+    def __init__(self, plan: Plan, target: str | None, ids: SealedIds) -> None:
+        self._plan = plan
+        self._target = target or ""
         self._ids = ids
         self._calls: dict[int, str] = {}  # the ids of the stream's calls, by their index
+
+    @cached_property
+    def _origin(self) -> str:
+        """Who answers, as `provider/model`; most answers have no envelopes that would tell."""
+        called = self._plan.called(self._target) if self._target else None
+        return self._target if called is None else "/".join(called)
 
     def body(self, body: dict[str, Any]) -> bytes:
         """A vendor's whole answer, as JSON."""
@@ -64,7 +72,7 @@ class Sealing:
 
     def raw(self, raw: bytes) -> bytes:
         """Events of a stream as the vendor sent them."""
-        return seal_raw(raw, self._origin, self._ids)
+        return seal_raw(raw, self._origin, self._ids) if may_hold(raw) else raw
 
     def response(self, response: CompletionResponse) -> CompletionResponse:
         """A whole answer, to be written."""

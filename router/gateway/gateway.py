@@ -42,7 +42,9 @@ class Gateway:
         self.is_ready = True
         self.observers: list[Observer] = []
         self._doorkeeper = Doorkeeper(router.plan.serving)
-        self._under_way: dict[str, asyncio.Timeout | Body] = {}  # by the request's name: its answer is made, or is sent
+        # By the request's name: who makes its answer, then the body that is sent.
+        self._under_way: dict[str, asyncio.Task[object] | Body] = {}
+        self._cut: set[str] = set()  # those of them that have to end now
         self._idle: asyncio.Future[None] | None = None
         self._envelopes: Envelopes | None = None
 
@@ -82,33 +84,34 @@ class Gateway:
 
     def end_all(self) -> None:
         """End what is under way: each client is told that the gateway is shutting down."""
-        now = asyncio.get_running_loop().time()
-        for one in tuple(self._under_way.values()):
-            if isinstance(one, asyncio.Timeout):
-                one.reschedule(now)
+        for ident, one in tuple(self._under_way.items()):
+            if isinstance(one, asyncio.Task):
+                self._cut.add(ident)
+                one.cancel()
             else:
                 one.fail(RouterClosed(_SHUTTING_DOWN))
 
     # --- one request
 
     async def _serve(self, asked: Asked, path: str, plan: Plan) -> Answered:
-        record = record_of(asked, new_ident(), asyncio.get_running_loop().time())
-        scope = asyncio.timeout(None)
-        self._under_way[record.ident] = scope
+        loop = asyncio.get_running_loop()
+        record = record_of(asked, new_ident(), loop.time())
+        task = asyncio.current_task(loop)
+        assert task is not None, "a server answers in a task"
+        cancelling = task.cancelling()
+        self._under_way[record.ident] = task
         try:
-            async with scope:
-                answered = await self._answer(asked, path, plan, record)
+            answered = await self._answer(asked, path, plan, record)
         except asyncio.CancelledError:
-            record.status, record.code = 499, CANCELLED
-            self._ended(record)
-            raise
+            if record.ident not in self._cut or task.uncancel() > cancelling:  # its client has left
+                record.status, record.code = 499, CANCELLED
+                self._ended(record)
+                raise
+            answered = self._error(paths.face_of(path, asked.headers), RouterClosed(_SHUTTING_DOWN), record)
         except Exception as failure:
-            error: Exception = failure
-            if isinstance(failure, TimeoutError) and scope.expired():
-                error = RouterClosed(_SHUTTING_DOWN)
-            elif not is_expected(failure):
+            if not is_expected(failure):
                 log.exception("a request to %s failed inside", asked.path)
-            answered = self._error(paths.face_of(path, asked.headers), error, record)
+            answered = self._error(paths.face_of(path, asked.headers), failure, record)
         record.status = answered.status
         if isinstance(answered.body, bytes):
             self._ended(record)
@@ -118,7 +121,7 @@ class Gateway:
 
     async def _answer(self, asked: Asked, path: str, plan: Plan, record: Record) -> Answered:
         # Before anything of the request decides what is done: no path goes beside it.
-        client = self._doorkeeper.client(asked, plan.serving, asyncio.get_running_loop().time())
+        client = self._doorkeeper.client(asked, plan.serving, record.began)
         record.client = client.name
         found = paths.find(path)
         if found is None:

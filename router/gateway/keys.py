@@ -50,13 +50,14 @@ class Doorkeeper:
             _check_is_local(asked.peer)
             _check_origin(asked.headers, serving)
             return serving.anonymous
-        clients = {serving.client_of(key) for key in keys}
-        client = clients.pop()
-        if client is not None and not clients and (asked.peer, client.name) in self._known:
+        client, *others = map(serving.client_of, keys)
+        if others and any(other is not client for other in others):
+            client = None  # keys of several clients, or a wrong one among them
+        if client is not None and (asked.peer, client.name) in self._known:
             return client
         address = _counted(asked.peer)
         self._check_failures(address, now)
-        if client is None or clients:
+        if client is None:
             raise self._failed(address, now)
         _remember(self._known, (asked.peer, client.name), None)
         return client

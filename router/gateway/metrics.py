@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from providers.threads import in_thread
-from router.gateway.connection import NAME, Bounds, Connections
+from router.gateway.connection import Bounds, Connections
+from router.gateway.exchange import Answered, Asked
 from router.gateway.gateway import Gateway
+from router.gateway.http import carrying
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -42,17 +42,15 @@ def metrics_server(gateway: Gateway, registry: CollectorRegistry) -> Connections
 
     registry.register(gateway.router.prometheus())
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        if request.method not in ("GET", "HEAD"):
-            return web.Response(status=405, headers=NAME)
-        if request.path in ("/healthz", "/readyz"):
-            answered = gateway.health(request.path[1:])
-            assert isinstance(answered.body, bytes)
-            return web.Response(body=answered.body, status=answered.status, headers={**answered.headers, **NAME})
-        if request.path != "/metrics":
-            return web.Response(status=404, headers=NAME)
-        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
+    async def handle(asked: Asked) -> Answered:
+        if asked.method not in ("GET", "HEAD"):
+            return Answered(405)
+        if asked.path in ("/healthz", "/readyz"):
+            return gateway.health(asked.path[1:])
+        if asked.path != "/metrics":
+            return Answered(404)
+        encoder, content_type = choose_encoder(asked.headers.get("accept") or "")
         figures = await in_thread(encoder, registry)  # it waits for this loop
-        return web.Response(body=figures, headers={"content-type": content_type, **NAME})
+        return Answered(200, figures, {"content-type": content_type})
 
-    return Connections(handle, bounds=Bounds(), most=lambda: _MOST)
+    return carrying(handle, Bounds(), lambda: _MOST)

@@ -5,64 +5,78 @@ aiohttp's own answers cost.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeAlias
 
-from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import HttpVersion11
+from aiohttp.http import HttpVersion11, RawRequestMessage
 
+from router.gateway.exchange import Answered, Body
+
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]  # waits while the client reads too slowly
+
+_NAME = "server: signalbox"  # what and which version runs beneath is nobody's business
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a header (RFC 9110, section 5.5)
 
 
-class Answer:
-    """One answer, with the methods that aiohttp's protocol calls when a handler has returned it.
+async def send(write: Write, asked: RawRequestMessage, answered: Answered, *, closes: bool) -> bool:
+    """Send an answer; gives whether another may follow on its connection.
 
     Args:
-        body: None where it comes piece by piece, by `write`.
-        closes: no other answer follows on this connection.
+        asked: the head of the request.
+        closes: none may.
+
+    Raises:
+        ValueError: a header of it holds a control character; nothing was sent.
+        ConnectionError: the client is gone.
     """
+    body, is_new = answered.body, asked.version >= HttpVersion11
+    stays = not (closes or asked.should_close)
+    if isinstance(body, bytes):
+        length = "" if answered.status == HTTPStatus.NO_CONTENT else f"content-length: {len(body)}"
+        head = _head(asked, answered, length, stays=stays)
+        await write(head if asked.method == "HEAD" else head + body)
+        return stays
+    stays = stays and is_new
+    try:
+        head = _head(asked, answered, "transfer-encoding: chunked" if is_new else "", stays=stays)
+        await _send_pieces(write, head, body, chunked=is_new)
+    finally:
+        await body.aclose()
+    return stays
 
-    def __init__(
-        self, request: web.BaseRequest, status: int, headers: Mapping[str, str], body: bytes | None, *, closes: bool
-    ) -> None:
-        version = request.version
-        is_new = version >= HttpVersion11
-        self._writer = request.writer
-        self._is_chunked = body is None and is_new
-        self.keep_alive = request.keep_alive and not closes and (is_new or body is not None)
-        lines = [f"{name}: {value}" for name, value in headers.items()]
-        if self._is_chunked:
-            lines.append("transfer-encoding: chunked")
-        elif body is not None and status != HTTPStatus.NO_CONTENT:
-            lines.append(f"content-length: {len(body)}")
-        if self.keep_alive is not is_new:  # else it is what this version does by itself
-            lines.append("connection: keep-alive" if self.keep_alive else "connection: close")
-        if _FORBIDDEN.search("".join(lines)):
-            raise ValueError("a header of this answer holds a control character")
-        reason = _REASONS.get(status, "")
-        first = f"HTTP/{version.major}.{version.minor} {status} {reason}\r\ndate: {rfc822_formatted_time()}\r\n"
-        self._unsent = (first + "\r\n".join(lines) + "\r\n\r\n").encode()
-        if body and request.method != "HEAD":
-            self._unsent += body
-        self._end = b"0\r\n\r\n" if self._is_chunked else b""
 
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Nothing is left to be done before the body is written."""
+async def _send_pieces(write: Write, head: bytes, body: Body, *, chunked: bool) -> None:
+    unsent, end = head, b"0\r\n\r\n" if chunked else b""
+    async for data in body:
+        if chunked and data:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if body.ends:
+            data, end = data + end, b""
+        await write(unsent + data)
+        unsent = b""
+    if unsent or end:
+        await write(unsent + end)
 
-    async def write(self, data: bytes) -> None:
-        """Write some of the body; waits while the client reads too slowly."""
-        unsent, self._unsent = self._unsent, b""
-        await self._writer.write(unsent + self._framed(data))
 
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Write what is left of the answer, with the last of its body; once more does nothing."""
-        unsent, self._unsent = self._unsent + self._framed(data) + self._end, b""
-        self._end = b""
-        if unsent:
-            await self._writer.write(unsent)
-            await self._writer.drain()
+def _head(asked: RawRequestMessage, answered: Answered, framed: str, *, stays: bool) -> bytes:
+    """The head of an answer.
 
-    def _framed(self, data: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(data), data) if data and self._is_chunked else data
+    Args:
+        framed: the header that tells where the body ends; "" where that is the connection's end, or there is none.
+        stays: another answer may follow on this connection.
+    """
+    lines = [f"{name}: {value}" for name, value in answered.headers.items()]
+    lines.append(_NAME)
+    if framed:
+        lines.append(framed)
+    version = asked.version
+    if stays is not (version >= HttpVersion11):  # else it is what this version does by itself
+        lines.append("connection: keep-alive" if stays else "connection: close")
+    if _FORBIDDEN.search("".join(lines)):
+        raise ValueError("a header of this answer holds a control character")
+    status = f"{answered.status} {_REASONS.get(answered.status, '')}"
+    first = f"HTTP/{version.major}.{version.minor} {status}\r\ndate: {rfc822_formatted_time()}\r\n"
+    return (first + "\r\n".join(lines) + "\r\n\r\n").encode()

@@ -20,6 +20,7 @@ from router.views.figures import (
     Figures,
     Flow,
     Health,
+    HealthCheck,
     KeyFigures,
     LimitUse,
     ProviderFigures,
@@ -249,7 +250,13 @@ def _provider(group: list[ProviderFigures]) -> ProviderFigures:
         keys=_by_name([provider.keys for provider in group], lambda key: key.name, _key),
         targets=_by_name([provider.targets for provider in group], lambda target: target.name, _target),
         figures=merge_figures([provider.figures for provider in group]),
+        check=min((each.check for each in group if each.check is not None), key=_by_worst, default=None),
     )
+
+
+def _by_worst(check: HealthCheck) -> tuple[bool, float]:
+    """A failed one first, then the newest."""
+    return check.ok is not False, -check.time
 
 
 def _route(group: list[RouteFigures]) -> RouteFigures:

@@ -18,7 +18,7 @@ from router.config.labels import shown_labels
 from router.engine.shadows import Shadows
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
-from router.plan.target import Key, Target, names_of, own_account
+from router.plan.target import OF_CALLERS, Key, Target, names_of, own_account, own_variant, variant_of
 from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
 from router.telemetry.buckets import ALL
@@ -30,6 +30,7 @@ from router.turns import at_once
 from router.views.figures import (
     CacheFigures,
     Figures,
+    HealthCheck,
     KeyFigures,
     LimitUse,
     Process,
@@ -85,6 +86,7 @@ class Report:
         self.rejected: ReloadResult | None = None  # the file as saved, where it is not what runs
         self._running = plan.loaded
         self.states = states
+        self.checks: dict[str, HealthCheck] = {}  # of providers, the newest of each
         self._spent = (time.monotonic(), time.process_time())
 
     @property
@@ -125,6 +127,8 @@ class Report:
             path=None if self.path is None else str(self.path),
             revision=plan.revision,
             text=running if saved is None else saved.shown,
+            requests=None if plan.log is None else str(plan.log.folder),
+            files=() if plan.loaded is None else (saved or plan.loaded).files,
             running=running,
             diagnostics=rejected.diagnostics if rejected else plan.loaded.diagnostics if plan.loaded else (),
             problem="" if rejected is None else rejected.problem,
@@ -222,6 +226,7 @@ class _Making:
         self._plan = plan
         self._now = now
         self._states = states
+        self._checks = report.checks
         self._with_sketches = with_sketches
         self._attempts = sum(self._windows.calls(key) for key in self._windows.groups if key[0] == "provider")
         self._targets = report.targets_of(plan)
@@ -250,7 +255,7 @@ class _Making:
             figures = self.figures(("target", identity), self._in_flight(identity))
             if provider in by_provider and name is not None and figures.totals.calls:
                 model = name.partition("/")[2]
-                name += " (callers' keys)" if identity.startswith(own_account(provider)) else ""
+                name = self._of_callers(identity, provider, model) or name
                 target_figures = TargetFigures(name, provider, model, share=self._share(figures), figures=figures)
                 by_provider[provider].append(target_figures)
         yield
@@ -260,6 +265,16 @@ class _Making:
             if number % _AT_ONCE == 0:
                 yield
         return tuple(made)
+
+    def _of_callers(self, identity: str, provider: str, model: str) -> str:
+        """The name of a target that is called with callers' own keys; "" for others."""
+        if not identity.startswith(own_account(provider)):
+            return ""
+        what = provider, model, variant_of(identity)
+        for target in self._targets.values():
+            if (target.provider, target.model, own_variant(variant_of(target.identity))) == what:
+                return f"{target.name}{OF_CALLERS}"
+        return f"{provider}/{model}{OF_CALLERS}"
 
     def _strangers(self) -> Iterable[str]:
         """List targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""
@@ -283,6 +298,7 @@ class _Making:
             keys=keys,
             targets=tuple(targets),
             figures=figures,
+            check=self._checks.get(name),
             labels=shown_labels(self._plan.file.providers[name].labels),
         )
 

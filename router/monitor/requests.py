@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -43,7 +44,8 @@ def numbered(telemetry: Telemetry, number: int) -> TraceView | None:
 def _view(telemetry: Telemetry, ended: RequestRecorder) -> TraceView:
     record = record_of(telemetry, ended)
     trace, captured = ended.trace, ended.outcome.captured
-    return TraceView(record, trace.revision, record.seconds, _entries(ended), captured, trace.prompt_cache)
+    entries, said = _entries(ended), trace.of_call
+    return TraceView(record, trace.revision, record.seconds, entries, captured, trace.prompt_cache, said)
 
 
 def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:
@@ -92,7 +94,28 @@ def _provider(telemetry: Telemetry, target: str | None) -> str | None:
     return None if called is None else called[0]
 
 
-def passes(record: RequestRecord, only: RequestFilter) -> bool:
+class Filtered(Protocol):
+    """What a filter goes by, besides the names: a record, or a line of the log."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def route(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def target(self) -> str | None: ...
+    @property
+    def provider(self) -> str | None: ...
+    @property
+    def code(self) -> str | None: ...
+    @property
+    def caller(self) -> str | None: ...
+    @property
+    def tags(self) -> Mapping[str, str] | None: ...
+
+
+def passes(record: Filtered, only: RequestFilter) -> bool:
     """Say whether the filter lets a record through."""
     for name in ("route", "provider", "target", "code", "caller"):
         wanted = getattr(only, name)

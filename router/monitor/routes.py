@@ -24,6 +24,7 @@ _PERCENTAGES = frozenset({"budget", "failure_rate"})
 _RATES = frozenset({"requests", "tokens"})
 _SIZES = frozenset({"max_entry"})
 _OF_ROUTES = ("timeout", "retry", "hedge", "cache", "balance", "on_stream_break")
+_ROUTES_OWN = ("params", "breaker", "limits")
 _OF_TARGETS = ("timeout", "breaker", "limits", "prompt_cache")
 
 
@@ -35,7 +36,7 @@ def chains(plan: Plan) -> Chains:
 def chain_view(plan: Plan, chain: Chain) -> ChainView:
     """Return one chain, of a route or of a target that is called by its name, as people read it."""
     route = chain.route if chain.route in plan.file.routes else None
-    names = _OF_ROUTES if chain.accept is None else (*_OF_ROUTES, "accept")
+    names = [*_OF_ROUTES, *([] if chain.accept is None else ["accept"]), *own_policies(plan, chain)]
     policies = tuple(value for policy in names for value in _values(plan, policy, route_values(plan, chain, policy)))
     return ChainView(
         chain.route,
@@ -88,6 +89,8 @@ def _of_target(plan: Plan, route: str | None, target: Target, tier: Tier) -> Ite
         # A connection's limits are its provider's; what else a target has may come from its route as well.
         is_of_routes = policy in ("timeout", "prompt_cache")
         level, chains = (route, tier.chains) if is_of_routes else (None, ())
+        if policy == "breaker" and target.name in plan.catalogue.breaker_routes:
+            level = plan.catalogue.breaker_routes[target.name][0]
         where: dict[str, Any] = {"provider": target.provider, "model": model, "route": level, "chains": chains}
         yield from _values(plan, policy, effective(plan.file, policy, **where))
     yield from _values(plan, "labels", label_values(plan, target))
@@ -103,8 +106,25 @@ def label_values(plan: Plan, target: Target) -> dict[str, Effective]:
     return found
 
 
+def own_policies(plan: Plan, chain: Chain) -> list[str]:
+    """List what the file says of a route that no other level has, or that is about its targets: where it is written."""
+    config = plan.file.routes.get(chain.route)
+    if config is None:
+        return []
+    return [
+        policy
+        for policy, written in zip(_ROUTES_OWN, (config.params, config.breaker, config.limits), strict=True)
+        if written != type(written)()
+    ]
+
+
 def route_values(plan: Plan, chain: Chain, policy: str) -> dict[str, Effective]:
     """Return the values of a policy that hold for a chain, of a route or of a target that is called by its name."""
+    if policy in _ROUTES_OWN:
+        written = getattr(plan.file.routes[chain.route], policy)
+        entries = written.items() if isinstance(written, dict) else written
+        path = ("routes", chain.route, policy)
+        return {key: Effective(value, (*path, key)) for key, value in entries if value is not None}
     values = effective(plan.file, policy, route=chain.route if chain.route in plan.file.routes else None)
     if policy == "retry" and values["max_attempts"].value is None:
         values["max_attempts"] = replace(values["max_attempts"], value=chain.max_attempts)
@@ -117,11 +137,12 @@ def _values(plan: Plan, policy: str, values: dict[str, Effective]) -> Iterator[P
         yield PolicyValue(name, written(key, value.value), *_origin(plan, value.origin))
 
 
-def _origin(plan: Plan, origin: Origin) -> tuple[str, int | None]:
+def _origin(plan: Plan, origin: Origin) -> tuple[str, int | None, str]:
     if not isinstance(origin, tuple):
-        return str(origin), None
-    line = None if plan.loaded is None else plan.loaded.origins.get(origin)
-    return ".".join(str(part) for part in origin), line[0] if line else None
+        return str(origin), None, ""
+    loaded = plan.loaded
+    file, line = (None if loaded is None else loaded.where(origin)) or ("", None)
+    return ".".join(str(part) for part in origin), line, "" if loaded is None or file == loaded.name else file
 
 
 def written(key: str, value: Any) -> str:

@@ -15,6 +15,7 @@ from providers.header_names import authenticates
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, Requirement
 from router.config import RoutesFile, effective
+from router.config.route_breakers import breaker_routes
 from router.plan.target import Key, digest
 
 Rules = TypeVar("Rules")
@@ -29,6 +30,9 @@ class ProviderCatalogue:
         settings: of each provider by name, once for each of its keys.
         create: makes a provider.
         required: what routes require of their targets, by the route's name.
+
+    `variants` are the targets that routes give params of their own, by the name that tells each apart: the model's
+    name, and those params. `breaker_routes` are the routes whose breaker is about a target, by its name.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class ProviderCatalogue:
             for name, key_settings in settings.items()
         }
         self._made: dict[str, Provider] = {}
+        self.variants: dict[str, tuple[str, Mapping[str, Any]]] = {}
+        self.breaker_routes = breaker_routes(file)
 
     def rules(
         self,

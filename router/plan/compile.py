@@ -4,7 +4,7 @@ one reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 from pathlib import PurePath
@@ -25,6 +25,7 @@ from router.config.interpolate import plain
 from router.config.labels import why_not_met
 from router.config.names import target_name
 from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall, TargetRef
+from router.plan.alerts import alert_rules
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
@@ -71,15 +72,16 @@ def compile_plan(
     chains = {name: _chain(file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
-    chains |= {
-        target_name(ref.model, ref.params): _direct(file, catalogue, ref.model, ref.params) for ref in _variants(file)
-    }
+    chains |= {name: _direct(file, catalogue, *variant) for name, variant in [*catalogue.variants.items()]}
     settings = {name: keys[0] for name, keys in catalogue.settings.items()}
     direct = partial(_direct, file, catalogue)
     shared = _shared(loaded, file)
     names = RouteNames(file.routes, loaded.aliases)
     serving, log = serving_of(file, names, required_of_clients(loaded, file)), log_rules(file, loaded.path)
-    return Plan(loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own)
+    alerts = alert_rules(file)
+    return Plan(
+        loaded.revision, file, chains, settings, catalogue, direct, serving, names, loaded, shared, log, own, alerts
+    )
 
 
 def plan_of(
@@ -171,13 +173,6 @@ def _space(tiers: list[Tier]) -> str:
     return digest([first.embeds.space, sorted((name, repr(value)) for name, value in first.params.items())])
 
 
-def _variants(file: RoutesFile) -> Iterator[TargetRef]:
-    """Yield the targets that a route gives params of its own."""
-    for route in file.routes.values():
-        for refs in (route.targets, *(fallback.tier for fallback in route.fallbacks)):
-            yield from (ref for ref in refs if ref.params)
-
-
 def _direct(
     file: RoutesFile, catalogue: ProviderCatalogue, name: str, params: Mapping[str, Any] | None = None
 ) -> Chain:
@@ -192,8 +187,10 @@ def _direct(
 
 def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
     def make(ref: TargetRef, chains: tuple[str, ...], required: tuple[Requirement, ...]) -> Target:
+        levels = [file.routes[route].params for route in (*reversed(chains), name)]
+        params = {key: value for level in (*levels, ref.params) for key, value in level.items()}
         where: dict[str, Any] = {"route": name, "chains": chains, "required": required}
-        return _target(file, catalogue, ref.model, weight=ref.weight, params=ref.params, **where)
+        return _target(file, catalogue, ref.model, weight=ref.weight, params=params, **where)
 
     maker = TierMaker(file, make, catalogue.required)
     steps, tiers = maker.whole(name), maker.tiers
@@ -219,6 +216,7 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         _batch(file.routes[name].batch),
         answers,
         _accept(file, name) if makes == "answers" else None,
+        Limits(**dict(limits)) if (limits := file.routes[name].limits).model_fields_set else None,
         _shadow(file, name),
         required=(catalogue.required[name],) if name in catalogue.required else (),
         steps=steps if maker.draws else None,
@@ -253,9 +251,14 @@ def _target(
     where: dict[str, Any] = {"provider": provider, "model": file_model, "route": route, "chains": chains}
     timeout = catalogue.rules("timeout", timeout_of, **where)
     embeds = _embeds(file, catalogue, name)
+    shown = target_name(name, params or {})
+    if params:
+        catalogue.variants[shown] = name, params
+    breaks = catalogue.breaker_routes.get(shown)
+    usual = catalogue.rules("breaker", _breaker, provider=provider, model=file_model)
     labels = file.labels_of(name)
     return Target(
-        name=target_name(name, params or {}),
+        name=shown,
         ref=name,
         provider=provider,
         model=model_id,
@@ -270,7 +273,8 @@ def _target(
         disabled=file.providers[provider].disabled,
         account=catalogue.account(provider),
         keys=catalogue.keys[provider],
-        breaker=catalogue.rules("breaker", _breaker, provider=provider, model=file_model),
+        breaker=usual if breaks is None else _breaker_of(file, breaks[0], provider=provider, model=file_model),
+        key_breaker=None if breaks is None else usual,
         limits=Limits() if model is None else Limits(**dict(model.limits)),
         budget=budget_of("provider", provider, file.providers[provider].budget),
         key_limits=catalogue.rules("limits", Limits, provider=provider),
@@ -305,6 +309,10 @@ def _connect(limit: float | None, providers: float | None) -> float | Literal["o
     if limit == providers:
         return None
     return "off" if limit is None else limit
+
+
+def _breaker_of(file: RoutesFile, route: str, **where: str | None) -> BreakerRules:
+    return _breaker(**policy_values(file, "breaker", route=route, **where))
 
 
 def _breaker(*, slow_call: SlowCall | None, **values: Any) -> BreakerRules:

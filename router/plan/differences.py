@@ -39,8 +39,13 @@ def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str
     Args:
         under_way: calls in flight by the name of the provider.
     """
-    served = (*_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
+    served = (*_alerts(old, new), *_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
     return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new), *_shared(old, new), *served)
+
+
+def _alerts(old: Plan, new: Plan) -> Iterator[str]:
+    yield from (f"alert {rule.terms} removed" for rule in old.alerts if rule not in new.alerts)
+    yield from (f"alert {rule.terms} added" for rule in new.alerts if rule not in old.alerts)
 
 
 def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[str]:
@@ -60,8 +65,9 @@ def _providers(old: Plan, new: Plan, under_way: Mapping[str, int]) -> Iterator[s
         budgets = [plan.budget_of(name) for plan in (old, new)]
         if budgets[0] != budgets[1]:
             yield f"provider {name} budget {_dollars(budgets[0])}→{_dollars(budgets[1])}"
-        if config.errors != old.file.providers[name].errors:
-            yield f"provider {name} errors"
+        for what in ("errors", "health"):
+            if getattr(config, what) != getattr(old.file.providers[name], what):
+                yield f"provider {name} {what}"
         if config.disabled != old.file.providers[name].disabled:
             yield f"provider {name} {'left out' if config.disabled else 'is back'}"
 
@@ -75,6 +81,8 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
             yield f"route {name} added"
             continue
         changed = list(_chain(old.chains[name], new.chains[name]))
+        if old.file.routes[name].breaker != new.file.routes[name].breaker:
+            changed.append("breaker changed")
         before, after = (shown_labels(plan.file.routes[name].require, "or") for plan in (old, new))
         if before != after:
             changed.append(f"require {before or 'nothing'}→{after or 'nothing'}")
@@ -101,9 +109,9 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
     yield from _tiers(old, new)
     if old.total != new.total:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
-    changed = ((old.retry, new.retry), (old.hedge, new.hedge), (old.accept, new.accept))
-    names = ("retry", "hedge", "accept")
-    yield from (f"{name} changed" for name, (was, now) in zip(names, changed, strict=True) if was != now)
+    for policy in ("retry", "hedge", "accept", "limits"):
+        if getattr(old, policy) != getattr(new, policy):
+            yield f"{policy} changed"
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
     if old.shadow != new.shadow:

@@ -13,6 +13,7 @@ from providers.types import Requirement
 from router.config import LoadResult, RoutesFile
 from router.config.embed_rules import Makes
 from router.config.schema import OnStreamBreak
+from router.plan.alerts import AlertRule
 from router.plan.budget import Budget, budget_of
 from router.plan.catalogue import ProviderCatalogue
 from router.plan.pricing import is_known
@@ -22,6 +23,7 @@ from router.plan.rules import (
     BatchRules,
     CacheRules,
     HedgeRules,
+    Limits,
     LogRules,
     RetryRules,
     ShadowRules,
@@ -117,6 +119,7 @@ class Chain:
     batch: BatchRules = field(default_factory=BatchRules)
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
+    limits: Limits | None = None  # of the route's own, across its targets
     shadow: ShadowRules | None = None
     is_copy: bool = False  # of a request, which counts in its own budget alone
     steps: tuple[Step, ...] | None = None  # in which its tiers serve; None where that is as they stand
@@ -200,6 +203,7 @@ class Plan:
     shared: SharedRules | None = None
     log: LogRules | None = None
     credentials: Mapping[str, CredentialFunction] = field(default_factory=dict, repr=False)
+    alerts: tuple[AlertRule, ...] = ()
 
     @property
     def shares_answers(self) -> bool:

@@ -30,8 +30,8 @@ def _required(
     found = {}
     for name, labels in written.items():
         if labels:
-            place = loaded.origins.get((*path, name, "require"))
-            where = f" ({loaded.name}:{place[0]})" if place else ""
+            place = loaded.where((*path, name, "require"))
+            where = f" ({place[0]}:{place[1]})" if place else ""
             found[name] = requirement(f"{kind} {name}{where}", labels)
     return found
 

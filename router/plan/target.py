@@ -16,6 +16,7 @@ from router.plan.budget import Budget
 from router.plan.rules import BreakerRules, EmbedRules, ErrorRule, Limits, RetryRules
 
 _OWN = "own"  # in identities, where others have a hash: that has no such letters
+OF_CALLERS = " (callers' keys)"  # behind the name under which calls with keys of callers are counted
 
 # That a request may have and a model may lack.
 NEEDS = ("tools", "vision", "json_schema", "streaming", "audio", "files", "server_tools", "logprobs")
@@ -69,6 +70,7 @@ class Target:
     account: str = ""
     keys: tuple[Key, ...] = ()
     breaker: BreakerRules = field(default_factory=BreakerRules)
+    key_breaker: BreakerRules | None = None  # of its keys, where a route says something else of the target
     limits: Limits = field(default_factory=Limits)
     key_limits: Limits = field(default_factory=Limits)
     budget: Budget | None = None
@@ -108,6 +110,11 @@ class Target:
             object.__setattr__(self, "keys", (Key(account),))
 
     @property
+    def breaker_of_keys(self) -> BreakerRules:
+        """The rules of its keys' breakers, which no route decides."""
+        return self.key_breaker or self.breaker
+
+    @property
     def is_own(self) -> bool:
         """Whether it is called with a caller's own key."""
         return self.holder != ""
@@ -123,7 +130,12 @@ class Target:
 
 def own_account(provider: str) -> str:
     """Return what stands for a provider as callers use it with keys of their own; all of them are counted as one."""
-    return f"{provider}:{_OWN}"
+    return f"{provider}:~{_OWN}"
+
+
+def own_variant(variant: str) -> str:
+    """Return what of `variant_of` is of callers' own keys, of the variant that the file's key has."""
+    return f"{_OWN}~{variant}" if variant else _OWN
 
 
 def digest(shape: object) -> str:

@@ -70,7 +70,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def passes(self, only: RequestFilter) -> bool:
         """Say whether the filter lets it through."""
-        return passes(self.record, only)
+        return passes(self, only)
 
 
 def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:

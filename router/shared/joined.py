@@ -124,6 +124,7 @@ def have_in_common(
     """Have an engine's limits, facts and budgets in common with other processes; None: each for itself alone."""
     engine.states.share_with(limits, facts, plan.targets)
     engine.clients.share(limits)
+    engine.route_limits.share(limits)
     engine.spending.fleet = budgets
     engine.spending.keep()
 

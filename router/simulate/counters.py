@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from providers.errors import ErrorCode
+from router.views.trace import Attempt
 
 BINS = 60  # of the courses over time
 _GAMMA = 1.02
@@ -61,6 +65,17 @@ class PromptCount:
         self.read += other.read
         self.written += other.written
         self.saved = None if self.saved is None or other.saved is None else self.saved + other.saved
+
+
+@dataclass(slots=True)
+class Bill:
+    """What a vendor charged for one model; `wasted` of it for answers that nobody got whole. USD."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    wasted: float = 0.0
+    prompts: PromptCount = field(default_factory=PromptCount)
 
 
 @dataclass(slots=True)
@@ -125,3 +140,15 @@ class TargetCount:
         self.first_token.merge(other.first_token)
         self.prompts.add(other.prompts)
         self.course = [mine + theirs for mine, theirs in zip(self.course, other.course, strict=True)]
+
+
+def is_of_the_same(entry: Attempt, last: Attempt | None) -> bool:
+    """Say whether an entry tells how a stream ended that an earlier one has delivered."""
+    checked = entry.code is ErrorCode.INVALID_OUTPUT and last is not None and last.at == entry.at
+    return checked or entry.code is ErrorCode.STREAM_INTERRUPTED
+
+
+def total(amounts: Iterable[float | None]) -> float | None:
+    """Add up what is known; None where nothing is."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None

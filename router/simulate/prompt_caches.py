@@ -79,11 +79,15 @@ class Keeping:
         return Cached(read, written, written if lasts > _USUAL and self._by_marks else 0)
 
 
-def begins(line: Traffic, number: int, talk: str) -> dict[str, Any]:
-    """What a prompt of a line of traffic is known by; nothing where nothing of it comes again."""
-    if not (talk or line.prefix):
-        return {}
-    return {"talk": talk, "line": str(number), "prefix": line.prefix or 0}
+def begins(line: Traffic, number: int, name: str) -> dict[str, Any]:
+    """What a prompt is known by; nothing where nothing of it comes again.
+
+    Args:
+        number: of the line of traffic.
+        name: of its talk, if it is of one.
+    """
+    talk = name if "turns" in line.model_fields_set else ""
+    return {"talk": talk, "line": str(number), "prefix": line.prefix or 0} if talk or line.prefix else {}
 
 
 def keeping_of(target: Target) -> Keeping | None:

@@ -23,6 +23,7 @@ _LABEL = 16  # columns before the chart
 _NAME = 12  # columns of a table's first
 _ROWS = 2  # of a target in the chart
 _EPISODES = 6  # of one breaker that are listed
+_MESSAGES = 20  # of alerts that are listed
 _VALUES = 10  # users and the like whose budgets are listed
 _PARTS = 20  # looks at an event in one bin
 
@@ -57,6 +58,8 @@ def render(outcome: Outcome, verdicts: Sequence[Verdict], style: Style = plain) 
         lines += ["", style("Breakers", bold=True), *episodes]
     if outcome.budgets:
         lines += ["", style("Budgets", bold=True), *_budgets(outcome)]
+    if outcome.alerts:
+        lines += ["", style("Alerts", bold=True), *_alerts(outcome, style)]
     if verdicts:
         lines += ["", style("Expected", bold=True), *_verdicts(verdicts, style)]
     return "\n".join(line.rstrip() for line in lines)
@@ -232,6 +235,15 @@ def _budgets(outcome: Outcome) -> Iterator[str]:
         yield f"… and {left:,} more, of which less was spent"
 
 
+def _alerts(outcome: Outcome, style: Style) -> Iterator[str]:
+    for sent in outcome.alerts[:_MESSAGES]:
+        mark = style("✗", fg="red", bold=True) if sent.state == "firing" else style("✓", fg="green")
+        says = "; ".join(sent.says)
+        yield f"{mark} {_clock(sent.at)}  {_cut(f'{sent.rule.terms}: {says}', 69)}"
+    if len(outcome.alerts) > _MESSAGES:
+        yield f"… and {len(outcome.alerts) - _MESSAGES:,} more"
+
+
 def _fullest(outcome: Outcome) -> tuple[dict[str, Spent], int]:
     """Return the budgets that are shown, of values those of which most was spent; and how many are not."""
     values = sorted((each for each in outcome.budgets.items() if each[1].of), key=lambda each: -(each[1].usd or 0.0))
@@ -296,6 +308,9 @@ def as_dict(outcome: Outcome, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "budgets": {
             name: {"most": spent.usd, "limit": spent.limit, "per": spent.per} for name, spent in outcome.budgets.items()
         },
+        "alerts": [
+            {"at": sent.at, "state": sent.state, "rule": sent.rule.terms, "says": sent.says} for sent in outcome.alerts
+        ],
         "fleet": None if outcome.fleet is None else _fleet_dict(outcome.fleet),
         "expected": [
             {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
@@ -19,13 +19,14 @@ from router.config.schema import CacheStore
 from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
-from router.simulate.asking import Question, made
+from router.simulate.alerts import Sent, SimulatedAlerts
+from router.simulate.asking import NO_MORE, Question, made, talk
 from router.simulate.breakers import BreakerHistory, Watch
-from router.simulate.counters import BINS, RouteCount, TargetCount
+from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same, total
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
 from router.simulate.prompt_caches import begins
 from router.simulate.schema import Scenario, Traffic
-from router.simulate.vendors import CHARACTERS, SimulatedVendors
+from router.simulate.vendors import CHARACTERS, LoggedCalls, SimulatedVendors
 from router.state.spending import Spent
 from router.testing import run
 from router.views.trace import Attempt, Skip, Trace
@@ -36,12 +37,6 @@ _TICK = 1.0  # seconds, simulated, between two looks at the breakers
 _REMEMBERED = 1000  # questions of one line of traffic that may come again
 _FROM_CACHE = frozenset({"hit", "joined", "stale"})
 _LONGEST_PROMPT = 100_000  # characters that are really built; beyond it only the vendor's count grows
-
-
-def _is_of_the_same(entry: Attempt, last: Attempt | None) -> bool:
-    """Say whether an entry tells how a stream ended that an earlier one has delivered."""
-    checked = entry.code is ErrorCode.INVALID_OUTPUT and last is not None and last.at == entry.at
-    return checked or entry.code is ErrorCode.STREAM_INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +54,7 @@ class Outcome:
     breakers: list[BreakerHistory]
     budgets: dict[str, Spent]  # each as it was when most of it was spent in one period, by all processes together
     fleet: FleetOutcome | None = None  # None for one process that shares nothing
+    alerts: list[Sent] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -75,16 +71,32 @@ def simulate(
         progress: called now and then with the simulated seconds so far and the requests so far.
     """
     seed = scenario.seed if seed is None else seed
-    simulation = _Simulation(plan, scenario, seed, progress)
+    simulation = Simulation(plan, scenario, seed, progress)
     began = time.perf_counter()
     run(simulation.main())
     return simulation.outcome(time.perf_counter() - began)
 
 
-class _Simulation:
+class Simulation:
+    """One run of a router under a scenario's traffic.
+
+    Args:
+        progress: as in `simulate`.
+        epoch: the time of day at which it begins, in seconds since 1970.
+        history: how calls went, where a log says so.
+    """
+
     def __init__(
-        self, plan: Plan, scenario: Scenario, seed: int, progress: Callable[[float, int], None] | None
+        self,
+        plan: Plan,
+        scenario: Scenario,
+        seed: int,
+        progress: Callable[[float, int], None] | None,
+        *,
+        epoch: float = MONDAY,
+        history: LoggedCalls | None = None,
     ) -> None:
+        self._epoch = epoch
         self._plan = plan
         self._scenario = scenario
         self._seed = seed
@@ -92,7 +104,7 @@ class _Simulation:
         self._bin = scenario.duration / BINS
         self._clock: Callable[[], float] = float  # 0.0 until the loop runs
         names = list(dict.fromkeys(line.route for line in scenario.traffic))
-        self._vendors = SimulatedVendors(plan, names, scenario, seed)
+        self._vendors = SimulatedVendors(plan, names, scenario, seed, history)
         self._server = None if plan.shared is None else SharedServer(scenario.shared_away)
         self._routers = [
             Router(
@@ -118,6 +130,7 @@ class _Simulation:
         for name in names:
             self._know(name)
         self._budgets: dict[str, Spent] = {}
+        self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
         self._running: set[asyncio.Task[Any]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
@@ -142,7 +155,7 @@ class _Simulation:
                     self._watch.add(breaker, BreakerHistory(f"{target.provider} key{number}", key_of=target.provider))
 
     def _wall_clock(self) -> float:
-        return MONDAY + self._clock()
+        return self._epoch + self._clock()
 
     # --- the run
 
@@ -152,10 +165,7 @@ class _Simulation:
         async with AsyncExitStack() as stack:
             for router in self._routers:
                 await stack.enter_async_context(router)
-            sources = [
-                loop.create_task(self._arrivals(line, number, Random(f"{self._seed}/traffic/{number}")))
-                for number, line in enumerate(self._scenario.traffic)
-            ]
+            sources = [loop.create_task(source) for source in self.sources()]
             ticking = loop.create_task(self._tick())
             try:
                 await asyncio.gather(*sources)
@@ -171,15 +181,25 @@ class _Simulation:
                 raise self._fault
             self._watch.end(max(loop.time(), self._scenario.duration))
 
+    def sources(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what lets requests come, until all have."""
+        for number, line in enumerate(self._scenario.traffic):
+            yield self._arrivals(line, number, Random(f"{self._seed}/traffic/{number}"))
+
+    def count(self, route: str) -> RouteCount:
+        """Return the counts of a route, or of a name that is none."""
+        return self._routes.setdefault(route, RouteCount())
+
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
+            self._alerts.look(self._clock())
             by_owner: dict[str, list[Spent]] = {}
             for spent in joined.from_iterable(router.spending for router in self._routers):
                 by_owner.setdefault(spent.owner, []).append(spent)
             for name, alike in by_owner.items():
-                spent = replace(alike[0], usd=_sum(each.usd for each in alike))
+                spent = replace(alike[0], usd=total(each.usd for each in alike))
                 had = self._budgets.get(name)
                 if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
                     self._budgets[name] = spent
@@ -191,17 +211,15 @@ class _Simulation:
 
         Lewis, Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979.
         """
-        loop = asyncio.get_running_loop()
         end = self._scenario.duration if line.until is None else min(line.until, self._scenario.duration)
         highest = max(line.rate.values())
-        steady = len(line.rate) == 1
         now = line.start
         asked: deque[Question] = deque(maxlen=_REMEMBERED)
         names = numbers()
         while (now := now + rng.expovariate(highest)) < end and self._fault is None:
-            if not steady and rng.random() * highest >= line.rate_at(now):
+            if len(line.rate) > 1 and rng.random() * highest >= line.rate_at(now):
                 continue
-            await asyncio.sleep(now - loop.time())
+            await asyncio.sleep(now - self._clock())
             prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
             session = None if line.sessions is None else f"session {rng.randrange(line.sessions)}"
             question = Question(f"{number}/{next(names)}", (line.prefix or 0) + prompt, answer)
@@ -211,23 +229,9 @@ class _Simulation:
                 else:
                     asked.append(question)
             user = None if line.users is None else str(1 + rng.randrange(line.users))
-            begin = self._talk if "turns" in line.model_fields_set else self._request
-            self._start(begin(line, number, question, session, user))
-
-    async def _talk(self, line: Traffic, number: int, first: Question, session: str | None, user: str | None) -> None:
-        """A talk of several turns, each with all that was said before; a turn that fails is the last."""
-        rng, name = Random(f"{self._seed}/talk/{first.name}"), first.name
-        said, prompt, answer = 0, first.prompt, first.answer
-        for turn in range(max(1, round(line.turns.draw(rng)))):
-            if turn:
-                await asyncio.sleep(line.pause.draw(rng))
-                prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
-            said += prompt
-            question = Question(f"{name}/{turn}", said, answer, name)
-            is_over = self._clock() >= self._scenario.duration
-            if is_over or not await self._request(line, number, question, session or name, user):
-                return
-            said += answer
+            asks = line, question, session, user, begins(line, number, question.name)
+            is_talk = "turns" in line.model_fields_set
+            self._start(talk(self._request, *asks, self._scenario.duration) if is_talk else self._request(*asks))
 
     def _start(self, request: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(request)
@@ -240,21 +244,28 @@ class _Simulation:
             self._fault = task.exception()
 
     async def _request(
-        self, line: Traffic, number: int, question: Question, session: str | None, user: str | None
+        self,
+        line: Traffic,
+        question: Question,
+        session: str | None,
+        user: str | None = None,
+        more: Mapping[str, Any] = NO_MORE,
+        said: Mapping[str, Any] = NO_MORE,
     ) -> bool:
         """One request of somebody, from its beginning to its end; says whether it was answered."""
-        _, prompt, answer, talk = question
+        _, prompt, answer = question
         clock = self._clock
         count = self._routes[line.route]
         text = self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
-            "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **begins(line, number, talk)},
+            "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **more},
             "affinity": session,
             # The prompts are all of the same words: who asks something else does so in another namespace.
             "cache": "use" if line.repeats else "skip",
             "namespace": question.name if line.repeats else None,
             "user": user,
             "require": line.require,
+            **said,
         }
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
@@ -276,8 +287,8 @@ class _Simulation:
                 response = await router.complete(line.route, text, **params)
                 trace, answered_by = response.trace, response.target
             else:
-                done = await made(router, line, makes, text, params)
-                trace, answered_by = done.trace, done.target
+                answer_of = await made(router, line, makes, text, params)
+                trace, answered_by = answer_of.trace, answer_of.target
         except (RouteExhausted, ProviderError) as error:
             trace = error.trace or trace
             self._failed(count, str(error.code), began)
@@ -310,7 +321,7 @@ class _Simulation:
                 self._same[entry.target].skips[entry.reason] += 1
             elif isinstance(entry, Attempt):
                 target = self._same[entry.target]
-                if entry.code is not None and _is_of_the_same(entry, last):  # its call is an entry already
+                if entry.code is not None and is_of_the_same(entry, last):  # its call is an entry already
                     target.errors[entry.code] += 1
                     last = None
                     continue
@@ -372,17 +383,13 @@ class _Simulation:
             names={name: self._names(name) for name in self._places},
             breakers=self._watch.histories,
             budgets=self._budgets,
+            alerts=self._alerts.sent,
             fleet=self._fleet() if self._is_fleet else None,
         )
 
     def _fleet(self) -> FleetOutcome:
         exchanges = None if self._server is None else self._server.exchanges
         return FleetOutcome(len(self._routers), exchanges, self._admitted)
-
-
-def _sum(amounts: Iterable[float | None]) -> float | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if known else None
 
 
 def _without_disk(plan: Plan) -> Plan:

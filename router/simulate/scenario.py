@@ -15,6 +15,7 @@ from providers.settings import ProviderSettings
 from providers.spelling import did_you_mean
 from router.config import Diagnostic, LoadResult, load_text
 from router.config.diagnostics import Findings, dotted
+from router.config.includes import with_included
 from router.config.loader import read_text
 from router.config.validate import read_as
 from router.config.yaml_reader import Node, read_yaml
@@ -62,7 +63,10 @@ def load_routes(path: str | Path, *, env: Mapping[str, str] | None = None) -> Lo
     """
     where = Path(path)
     text = read_text(where)
-    root = read_yaml(text, Findings(str(path), text))
+    findings = Findings(str(path), text)
+    root = read_yaml(text, findings)
+    if root is not None:
+        with_included(root, where, text, findings)
     wanted, unread = _references(root) if root is not None else ({}, set())
     given = {name: value for name, value in (os.environ if env is None else env).items() if name not in unread}
     numbers = {name: number for number, name in enumerate(dict.fromkeys(chain.from_iterable(wanted.values())), 1)}
@@ -126,6 +130,10 @@ def _connections(root: Node) -> Iterator[Node]:
     if shared is not None and isinstance(shared.value, dict):
         for name in _OF_SHARED & shared.value.keys():
             yield from _texts(shared.value[name])
+    alerts = root.get("alerts")
+    for alert in alerts.value if alerts is not None and isinstance(alerts.value, list) else ():
+        if (to := alert.get("to")) is not None:
+            yield from _texts(to)
     providers = root.get("providers")
     if providers is None or not isinstance(providers.value, dict):
         return
@@ -186,6 +194,7 @@ class _Rules:
     def check(self) -> None:
         for line in _items(self._root.get("traffic")):
             self._route(line.get("route"))
+            self._require(line.get("require"))
         for name, node in _entries(self._root.get("targets")).items():
             if name != "default":
                 self._target(name, node, node.key_at, ["default"])
@@ -217,6 +226,13 @@ class _Rules:
             self._asked[node.value] = asked
             for target in asked.targets:
                 self._targets |= dict.fromkeys(names_of(target), target)
+
+    def _require(self, labels: Node | None) -> None:
+        known = self._plan.file.labels
+        for name, node in _entries(labels).items():
+            if name not in known:
+                near = did_you_mean(name, known)
+                self._findings.add(node.key_at, node.path, f'no provider or model has a label "{name}"{near}')
 
     def _target(self, name: str, node: Node, at: tuple[int, int], others: list[str]) -> None:
         if name not in self._targets and name not in self._plan.file.providers and name not in self._plan.file.models:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeAlias
 
 from providers import made_up
 from providers.accumulate import Accumulator
@@ -29,10 +30,13 @@ from router.engine.stream import GO_ON
 from router.plan.plan import Plan
 from router.plan.pricing import cost, is_known
 from router.plan.target import Target
-from router.simulate.counters import PromptCount
+from router.simulate.counters import Bill, PromptCount
 from router.simulate.prompt_caches import NOTHING, Cached, Keeping, keeping_of
+from router.simulate.samples import Sample, code_of
 from router.simulate.scenario import names_of
 from router.simulate.schema import MANNERS, Behaviour, Event, Scenario, Times, VendorLimits
+
+LoggedCalls: TypeAlias = Callable[[tuple[str, str], int], Sample | None]  # by (provider, model id) and the request
 
 CHARACTERS = 4  # of simulated text for a token
 FIRST_TOKEN = Times.model_validate({"p50": "500ms", "p95": "1.5s"})
@@ -46,17 +50,6 @@ _UNANSWERED = frozenset(
     {ErrorCode.CONNECTION_FAILED, ErrorCode.TIMEOUT, ErrorCode.STREAM_INTERRUPTED, ErrorCode.PROTOCOL_ERROR}
     | {ErrorCode.INVALID_OUTPUT}
 )
-
-
-@dataclass(slots=True)
-class Bill:
-    """What a vendor charged for one model; `wasted` of it for answers that nobody got whole. USD."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    usd: float = 0.0
-    wasted: float = 0.0
-    prompts: PromptCount = field(default_factory=PromptCount)
 
 
 @dataclass(slots=True)
@@ -81,9 +74,13 @@ class SimulatedVendors:
 
     Args:
         seed: of their chance; each model draws its own, so that what one does changes nothing for another.
+        logged: how calls went by a log, where it says so.
     """
 
-    def __init__(self, plan: Plan, chains: Iterable[str], scenario: Scenario, seed: int) -> None:
+    def __init__(
+        self, plan: Plan, chains: Iterable[str], scenario: Scenario, seed: int, logged: LoggedCalls | None = None
+    ) -> None:
+        self.logged = logged
         self._models: dict[tuple[str, str], _Model] = {}
         self._buckets: dict[tuple[str, str], tuple[list[TokenBucket], list[TokenBucket]]] = {}
         targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.targets]
@@ -302,6 +299,10 @@ class SimulatedProvider:
         given = sum(len(message.text) for message in request.messages if message.role == "assistant") // CHARACTERS
         given = given if goes_on else 0
         prompt, answer = int(sizes.get("prompt", 1)) + given, max(1, int(sizes.get("answer", 1)) - given)
+        if self._vendors.logged is not None:
+            sample = self._vendors.logged((self.name, request.model), int(sizes.get("logged", 0)))
+            if sample is not None:
+                return await self._as_logged(sample, model, request, prompt, answer)
         slow, event = _fate(model, asyncio.get_running_loop().time())
         fault = None if event is None else event.fault
         if fault == "hang":
@@ -325,6 +326,18 @@ class SimulatedProvider:
         if model.keeping is not None and "line" in sizes:
             call.cached = model.keeping.read(self._key, sizes, prompt, request.prompt_cache, now)
         return call
+
+    async def _as_logged(
+        self, sample: Sample, model: _Model, request: CompletionRequest, prompt: int, answer: int
+    ) -> _Call:
+        """The call as one went that a log has; raises what that failed with."""
+        code = None if sample.code is None else code_of(sample.code)
+        if code is not None and code is not ErrorCode.INVALID_OUTPUT:
+            await asyncio.sleep(sample.seconds)
+            raise self._error(code, request.model, phase="answer" if code is ErrorCode.TIMEOUT else None)
+        now, route = asyncio.get_running_loop().time(), str((request.metadata or {}).get("route", ""))
+        first, speed = (sample.seconds, SPEED) if code is not None else (sample.first, sample.speed)
+        return _Call(model, route, prompt, answer, now, first, speed, None if code is None else str(code))
 
     async def _fail(self, code: ErrorCode, model: _Model, name: str, slow: float, retry_after: float | None) -> None:
         await asyncio.sleep(ERROR_AFTER.draw(model.rng) * slow)

@@ -160,7 +160,7 @@ class ClientStates:
                 return Permit(limits, limits.take(tokens, now, now), prompt, has_place=True)
             limits.release_slot()
             return self.admit(client, prompt, max_tokens, now, request)
-        reserved = await _reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
+        reserved = await reserved_soon(limits, limits.expected(prompt, max_tokens), over.wait)
         if reserved is not None and not limits.full:
             return Permit(limits, reserved, prompt)
         if reserved is not None:
@@ -179,13 +179,13 @@ class ClientStates:
         return 0 if limits is None else limits.in_flight
 
 
-async def _reserved_soon(limits: RateLimits, tokens: float, wait: float) -> Reserved | None:
-    """Wait in line for what a request takes of the limits; None where that would be long."""
-    if wait > PATIENCE:
+async def reserved_soon(limits: RateLimits, tokens: float, wait: float, patience: float = PATIENCE) -> Reserved | None:
+    """Wait in line for what a request takes of the limits; None where that would be longer than `patience`."""
+    if wait > patience:
         return None
     loop = asyncio.get_running_loop()
     now = loop.time()
-    reserved, end = limits.take(tokens, now, now + wait), now + PATIENCE
+    reserved, end = limits.take(tokens, now, now + wait), now + patience
     try:
         while 0 < wait <= end - now + _ROUNDING:
             coming = limits.coming(reserved)

@@ -42,7 +42,7 @@ class Lease:
 
     __slots__ = (
         *("_charge", "_ended", "_guards", "_permits", "_prompt", "_reserved", "_state"),
-        *("key", "seen", "started", "used"),
+        *("key", "seen", "started", "told", "used"),
     )
 
     def __init__(
@@ -63,15 +63,19 @@ class Lease:
         self._charge = charge
         self.seen: AnyResponse | None = None  # an answer that was had but is not to be given out
         self.used: Usage | None = None  # once it has ended: what was counted, or else estimated
+        self.told: float | None = None  # USD that the vendor itself says the call costs
         self._ended = False
         self.key = key
         self.started = now
 
-    def succeeded(self, now: float, response: AnyResponse | None = None, *, plain: bool = False) -> None:
+    def succeeded(
+        self, now: float, response: AnyResponse | None = None, *, plain: bool = False, told: float | None = None
+    ) -> None:
         """Report that the answer is whole, with plausible counts; a `plain` one began with it (of a stream
-        `first_token` tells that).
+        `first_token` tells that). `told` is what the vendor itself says that it costs, in USD.
         """
         if self._end():
+            self.told = told
             (state, guard), (permit, shared) = self._guards, self._permits
             seconds = now - self.started
             state.breaker.success(permit, now, seconds)
@@ -241,6 +245,8 @@ class Lease:
         """Settle for a prompt that was read and so much of an answer; what the vendor did not count is estimated."""
         counted = Usage() if response is None else plausible(response.usage)
         prompt, answer = counted.input_tokens, counted.output_tokens
+        if whole and self.told is None and response is not None:
+            self.told = response.cost
         if whole and prompt is not None and answer is not None:
             self._settle_as(now, counted, estimated=False)
             return
@@ -253,7 +259,7 @@ class Lease:
         self.used = usage
         if self._charge is not None:
             with harmless:
-                self._charge.settle(usage, estimated=estimated)
+                self._charge.settle(usage, estimated=estimated, told=self.told)
         state, guard = self._guards
         if state.limits.is_unlimited and guard.limits.is_unlimited:
             return

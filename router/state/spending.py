@@ -76,20 +76,24 @@ class Charge:
             if self._expected:
                 account.expected = self._expected
 
-    def settle(self, usage: Usage, *, estimated: bool) -> None:
+    def settle(self, usage: Usage, *, estimated: bool, told: float | None = None) -> None:
         """Replace what was reserved by what the call has cost, now that it has ended.
 
         Args:
             usage: both counts known; 0 and 0 for a call that cost nothing.
             estimated: the vendor did not tell all of it.
+            told: the USD that the vendor itself says it costs, which count before any price.
         """
         for account in self.accounts:
             account.reserved -= self._expected
+        if told is not None:
+            self._spending.charge(self.accounts, told)
         if not usage.input_tokens and not usage.output_tokens:
             return
         if usage.output_tokens and not estimated:
             self._spending.learn(self._target, usage.output_tokens)
-        self._spending.charge(self.accounts, cost(self._price, usage), estimated=estimated)
+        if told is None:
+            self._spending.charge(self.accounts, cost(self._price, usage), estimated=estimated)
 
 
 def _unwatched(account: BudgetAccount) -> None:

@@ -92,7 +92,7 @@ class States:
         """Return the guard of a provider key, which all targets of the provider share; it is made on first use."""
         guard = self._keys.get(key.identity)
         if guard is None:
-            guard = self._keys[key.identity] = Guard(target.breaker, target.key_limits, self._rng)
+            guard = self._keys[key.identity] = Guard(target.breaker_of_keys, target.key_limits, self._rng)
             if not target.is_own:
                 guard.breaker.on_change = partial(self._changed, key.identity)
                 self._join_key(key, guard)
@@ -145,7 +145,7 @@ class States:
                     state.turns = {key: turn for key, turn in state.turns.items() if key in keys}
         owners = {key.identity: target for target in targets for key in target.keys}
         for identity in owners.keys() & self._keys.keys():
-            self._keys[identity].follow(owners[identity].breaker, owners[identity].key_limits)
+            self._keys[identity].follow(owners[identity].breaker_of_keys, owners[identity].key_limits)
         names = {target.identity: target.name for target in reversed(targets)}
         names |= {key.identity: f"provider {target.provider}" for target in targets for key in target.keys}
         ended: list[str] = []

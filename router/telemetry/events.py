@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, Literal, NamedTuple
 
+from router.config.diagnostics import Diagnostic
 from router.views.events import Event
 from router.views.file import ReloadResult
 from router.views.spans import span
@@ -63,12 +65,18 @@ def reloaded(result: ReloadResult, path: str, time: float) -> Event:
         sentence = f"revision {result.revision[:8]} loaded: {'; '.join(result.changes) or 'nothing that shows'}"
         return Event(time, "reload", sentence, "good", fields=fields)
     why = result.problem or "; ".join(
-        f"line {diagnostic.line}: {diagnostic.message}"
+        f"{_place(diagnostic, path)}: {diagnostic.message}"
         for diagnostic in result.diagnostics
         if diagnostic.severity == "error"
     )
     sentence = f"{path} rejected, revision {result.revision[:8]} goes on: {why}"
     return Event(time, "reload", sentence, "error", fields=fields)
+
+
+def _place(diagnostic: Diagnostic, path: str) -> str:
+    """A line, with its file where that is another one than the first."""
+    name = PurePath(diagnostic.file).name
+    return f"line {diagnostic.line}" if name == path else f"{name}:{diagnostic.line}"
 
 
 def drained(name: str, *, back: bool, provider: str, target: str | None, time: float) -> Event:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from router.views.figures import Struct
 
 EventKind: TypeAlias = Literal[
-    "breaker", "hold", "drain", "reload", "budget", "cache", "process", "shared", "simulated"
+    "breaker", "hold", "drain", "reload", "budget", "cache", "process", "shared", "simulated", "health"
 ]
 
 Level: TypeAlias = Literal["good", "info", "warning", "error"]

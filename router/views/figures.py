@@ -163,6 +163,17 @@ class TargetFigures(Struct, frozen=True):
     labels: str = ""
 
 
+class HealthCheck(Struct, frozen=True):
+    """The newest check of a provider. `ok` is None while there was none; `time` is when, `why` what it failed with, and
+    `every` how many seconds lie between two.
+    """
+
+    ok: bool | None
+    time: float
+    why: str = ""
+    every: float = 0.0
+
+
 class ProviderFigures(Struct, frozen=True):
     """One provider with its targets. Its health is that of the key that all targets share, not of the targets."""
 
@@ -174,6 +185,7 @@ class ProviderFigures(Struct, frozen=True):
     keys: tuple[KeyFigures, ...] = ()
     targets: tuple[TargetFigures, ...] = ()
     figures: Figures = Figures()
+    check: HealthCheck | None = None
     labels: str = ""
 
 

@@ -28,7 +28,9 @@ class ConfigView(Struct, frozen=True):
     """The file as it is now, keys blanked out, and what became of it.
 
     `text` is what is saved, `running` what runs; they differ after a rejected save. `diagnostics` are those of `text`.
-    `difference` are the lines of a unified diff from `running` to `text`. `log` has the newest first.
+    `difference` are the lines of a unified diff from `running` to `text`. `log` has the newest first. `files` are the
+    names of all files that `text` has, each with the number of its lines before it. `requests` is the folder of its log
+    of requests, where it has one.
     """
 
     path: str | None
@@ -39,6 +41,8 @@ class ConfigView(Struct, frozen=True):
     problem: str = ""
     difference: tuple[str, ...] = ()
     log: tuple[Revision, ...] = ()
+    files: tuple[tuple[str, int], ...] = ()
+    requests: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ conventions are those of `router.views.figures`.
 
 from __future__ import annotations
 
+import msgspec
+
 from router.views.figures import Struct
 from router.views.trace import Entry, PromptCacheUse
 
@@ -47,7 +49,7 @@ class Captured(Struct, frozen=True):
 
 
 class TraceView(Struct, frozen=True):
-    """A request step by step; `entries` and `prompt_cache` as in `router.trace`."""
+    """A request step by step; `entries`, `prompt_cache` and `of_call` as in a `Trace`."""
 
     record: RequestRecord
     revision: str
@@ -55,6 +57,7 @@ class TraceView(Struct, frozen=True):
     entries: tuple[Entry, ...]
     captured: Captured | None = None
     prompt_cache: PromptCacheUse | None = None
+    of_call: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class RequestFilter(Struct, frozen=True):

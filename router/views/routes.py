@@ -8,13 +8,15 @@ from router.views.figures import Struct
 class PolicyValue(Struct, frozen=True):
     """One effective value, such as `timeout.connect` = `3s`, and where it comes from.
 
-    `origin` is "built in", or the dotted path of the key in the file, which is at `line` of it.
+    `origin` is "built in", or the dotted path of the key in the file, which is at `line` of it; `file` is the file that
+    has it where the first one includes it.
     """
 
     key: str
     value: str
     origin: str
     line: int | None = None
+    file: str = ""
 
 
 class BranchView(Struct, frozen=True):

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import SecretStr
 
 from providers import ErrorCode, FakeProvider, ProviderError
@@ -24,6 +25,7 @@ from router.config import load_text
 from router.engine.engine import Engine
 from router.engine.request import build_request
 from router.plan.compile import compile_plan
+from tests.support.raw_server import serving
 
 FILE = """
 providers:
@@ -142,11 +144,12 @@ async def test_what_becomes_of_it_is_its_own(world: World, fault: Any) -> None:
     assert (await world.router.complete("alone", "hi", credentials={"openai": BOB})).target == "mini"
 
 
-async def test_nobody_hears_of_its_troubles_and_it_is_counted_apart(world: World) -> None:
+@pytest.mark.parametrize("fault", ["authentication", "overloaded"])
+async def test_nobody_hears_of_its_troubles_and_it_is_counted_apart(world: World, fault: Any) -> None:
     heard: list[Any] = []
     world.router.telemetry.subscribers.add(heard.append)
-    world.openai.set(key_errors={"ALIC": "authentication"})
-    for _ in range(3):
+    world.openai.set(key_errors={"ALIC": fault}, retry_after=60.0)
+    for _ in range(5):
         with pytest.raises(RouteExhausted):
             await world.router.complete("alone", "hi", credentials=MINE)
     await world.router.complete("alone", "hi", credentials={"openai": BOB})
@@ -155,7 +158,7 @@ async def test_nobody_hears_of_its_troubles_and_it_is_counted_apart(world: World
     (openai, _) = world.router.snapshot().providers
     figures = {target.name: target.figures.totals for target in openai.targets}
     assert figures["mini"].calls == 0
-    assert (figures["openai/gpt-5-mini (callers' keys)"].succeeded, openai.health.state) == (1, "closed")
+    assert (figures["mini (callers' keys)"].succeeded, openai.health.state) == (1, "closed")
 
 
 async def test_it_is_the_callers_money(world: World) -> None:
@@ -225,7 +228,7 @@ async def test_what_is_none_is_refused_without_being_shown(world: World, credent
         await world.router.complete("chat", "hi", credentials=credentials)
     assert caught.value.code is ErrorCode.INVALID_REQUEST
     assert told in caught.value.message
-    assert "4711" not in caught.value.message
+    assert "of-alice" not in caught.value.message
     assert world.keys == {}
 
 
@@ -265,9 +268,25 @@ async def test_it_shows_nowhere(world: World, caplog: pytest.LogCaptureFixture, 
     shown += [record.getMessage() for record in caplog.records]
     files = await asyncio.to_thread(lambda: [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()])
     assert len(files) > 1
-    assert not any(b"4711" in data for data in files)
-    assert "4711" not in "\n".join(shown)
-    assert "4711" not in repr(OwnKey("openai", ALICE))
+    assert not any(b"of-alice" in data for data in files)
+    assert "of-alice" not in "\n".join(shown)
+    assert "of-alice" not in repr(OwnKey("openai", ALICE))
+
+
+async def test_a_vendor_that_repeats_it_does_not_make_it_show() -> None:
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {ALICE}.", "type": "invalid_request_error"}})
+    head = f"HTTP/1.1 401 no\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    async with serving(f"{head}{body}".encode()) as server:
+        text = f"providers: {{a: {{kind: openai, base_url: '{server.url}', api_key: sk-of-the-file}}}}\n"
+        text += "routes: {r: a/m}\n"
+        async with Router.from_text(text, env={}, monitor=False) as router:
+            with pytest.raises(RouteExhausted) as caught:
+                await router.complete("r", "hi", credentials={"a": ALICE})
+            error = caught.value
+            assert ALICE.encode() in server.requests[0]
+            shown = [str(error), error.trace.render(), repr(error.__cause__), str(vars(error.__cause__ or error))]
+            assert "Incorrect API key" in shown[0]
+            assert "of-alice" not in "\n".join(shown)
 
 
 async def test_many_callers_keys_take_a_bounded_room() -> None:
@@ -400,3 +419,38 @@ async def test_a_request_with_an_own_key_is_not_copied(world: World) -> None:
         await router.complete("alone", "hi", credentials=MINE)
         await asyncio.sleep(0.05)
         assert world.keys == {"ALIC": 1}
+
+
+async def test_a_chain_is_drawn_by_how_its_own_key_fares(world: World) -> None:
+    more = "routes:\n  split: {targets: {alone: 1, talk: 1}}\n  talk: haiku\n"
+    text = written(world.simulator).replace("routes:\n", more)
+    world.openai.set(key_errors={"FILE": "authentication"})
+    async with Router.from_text(text, env={}, seed=1, monitor=False) as router:
+        with pytest.raises(RouteExhausted):
+            await router.complete("alone", "hi")
+        replies = [await router.complete("split", "hi", credentials=MINE) for _ in range(6)]
+    assert sorted(reply.target or "" for reply in replies) == ["haiku"] * 3 + ["mini"] * 3
+
+
+async def test_figures_of_callers_keys_are_a_series_of_their_own(world: World) -> None:
+    seeded = "alone: {targets: [{model: mini, params: {seed: 7}}]}"
+    text = written(world.simulator).replace("alone: {targets: [mini]}", seeded)
+    async with Router.from_text(text, env={}, seed=1, monitor=False) as router:
+        await router.complete("alone", "hi", credentials=MINE)
+        await router.complete("chat", "hi", credentials=MINE)
+        for _ in range(3):
+            await router.complete("chat", "hi")
+        registry = CollectorRegistry()
+        registry.register(router.prometheus())
+        lines = generate_latest(registry).decode().splitlines()
+    told = [line for line in lines if "first_token_seconds_count" in line and 'provider="openai"' in line]
+    counts = dict(line.rsplit(" ", 1) for line in told)
+    assert {name.partition('target="')[2].rstrip('"}'): float(count) for name, count in counts.items()} == {
+        "mini": 3.0,
+        "mini (callers' keys)": 1.0,
+        "mini (seed=7)": 0.0,
+        "mini (seed=7) (callers' keys)": 1.0,
+        "vectors": 0.0,
+    }
+    series = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
+    assert len(series) == len(set(series))

@@ -17,7 +17,7 @@ from tui.simulated import Fault
 from tui.view import DashboardScreen
 from tui.widgets.row_list import RowList
 
-_BRIEF = ("refresh", "trace", "command")  # groups of workers that end by themselves
+_BRIEF = ("refresh", "trace", "older", "command")  # groups of workers that end by themselves
 
 
 class FixedVendors:
@@ -45,10 +45,10 @@ class FixedVendors:
 @asynccontextmanager
 async def running(
     *snapshots: Snapshot, mode: str = "panel", size: tuple[int, int] = (120, 36), vendors: FixedVendors | None = None,
-    bad_config: bool = False,
+    bad_config: bool = False, feed: FixedFeed | None = None,
 ) -> AsyncIterator[tuple[Dashboard, FixedFeed, Pilot[None]]]:  # fmt: skip
     """Run the dashboard on fixed data; it has come to rest."""
-    feed = FixedFeed(*snapshots, bad_config=bad_config)
+    feed = feed or FixedFeed(*snapshots, bad_config=bad_config)
     app = opened_at(mode, feed, vendors=vendors)
     async with app.run_test(size=size) as pilot:
         await settle(pilot)

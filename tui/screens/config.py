@@ -109,7 +109,7 @@ class ConfigScreen(DashboardScreen):
             return
         self._list.border_subtitle = self._choice()
         self.query_one("#verdict", Static).update(_verdict(view))
-        self.query_one(DiagnosticList).draw(view.diagnostics)
+        self.query_one(DiagnosticList).draw(view.diagnostics, {name for name, _ in view.files[1:]})
         if self._part != "findings":
             self._draw_source(view, self._part)
 
@@ -130,7 +130,7 @@ class ConfigScreen(DashboardScreen):
         rows = {
             "file": lambda: file_rows(view, width),
             "difference": lambda: difference_rows(view.difference),
-            "log": lambda: log_rows(view.log, view.revision, width),
+            "log": lambda: log_rows(view, width),
         }[part]()
         rows, self._hits = marked(rows, self._search, margin=_MARGIN.get(part, 0))
         self._show_hits()

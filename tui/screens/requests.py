@@ -1,7 +1,11 @@
-"""The Requests screen: the recent requests as they end, filtered, and the trace of each."""
+"""The Requests screen: the recent requests as they end, older ones out of the log on disk, filtered, and the trace of
+each.
+"""
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -17,6 +21,7 @@ from router.views.figures import Snapshot
 from router.views.requests import RequestFilter, RequestRecord
 from tui import request_filter
 from tui.feed import FeedLost
+from tui.older_requests import OlderRequests
 from tui.session import Session
 from tui.theme import BAD, FAINT, MUTED
 from tui.view import DashboardScreen, why_gone
@@ -51,6 +56,10 @@ class RequestsScreen(DashboardScreen):
         super().__init__(session)
         self._only = RequestFilter()
         self._records: tuple[RequestRecord, ...] = ()
+        self._log: Path | None = None  # the folder of requests on disk, once it is known
+        self._revision = ""  # of the file that said so
+        self._older: OlderRequests | None = None
+        self._reading = False
 
     def body(self) -> ComposeResult:
         with Vertical(id="filter"):
@@ -79,8 +88,40 @@ class RequestsScreen(DashboardScreen):
         if self.session.feed is None:
             return
         only = self._only if self._only != RequestFilter() else None
-        self._records = await self.session.feed.requests(only, LIMIT)
+        records = await self.session.feed.requests(only, LIMIT)
+        self._records = records if self._older is None else self._older.with_newer(records)
         self._draw()
+        snapshot = self.session.snapshot
+        if snapshot is not None and snapshot.fleet is None and snapshot.revision != self._revision:
+            folder = (await self.session.feed.config()).requests
+            self._log, self._revision = None if folder is None else Path(folder), snapshot.revision
+        if only is not None and len(records) < LIMIT:
+            self._read_older()
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        """Read older ones out of the log when the cursor comes to the last row."""
+        rows = event.row_list.rows
+        if rows and event.key == rows[-1].key and len(rows) > 1:
+            self._read_older()
+
+    @work(group="older")
+    async def _read_older(self) -> None:
+        if self._log is None or self._reading or (self._older is not None and self._older.is_over):
+            return
+        older = self._older = self._older or OlderRequests(self._log, self._only)
+        self._reading = True
+        try:
+            await older.read_page(self._records)
+        except OSError as error:
+            older.is_over = True
+            self.tell(f"the log of requests can't be read: {error.strerror}", level="error")
+        finally:
+            self._reading = False
+        if older is self._older:
+            self._records = older.all
+            self._draw()
+        elif self._older is None:
+            self.refresh_now()  # another filter came meanwhile
 
     def _draw(self) -> None:
         requests = self.query_one(RequestList)
@@ -93,12 +134,18 @@ class RequestsScreen(DashboardScreen):
         requests.draw(self._records, empty=empty)
         requests.border_title = Content(f"requests · {words}" if words else "requests")
         failed = sum(record.code is not None for record in self._records)
-        requests.border_subtitle = f"the last {len(self._records)}, {failed} failed" if self._records else ""
+        since = ""
+        if self._older is not None and self._records:
+            since = time.strftime(", since %d %b %H:%M", time.localtime(self._records[-1].time))
+        requests.border_subtitle = f"the last {len(self._records)}, {failed} failed{since}" if self._records else ""
 
     # --- the filter
 
     def _set(self, only: RequestFilter) -> None:
         self._only = only
+        if self._older is not None:
+            self._older.stop()
+            self._older = None
         self.query_one(Input).value = request_filter.written(only)
         self._draw()
         self.refresh_now()
@@ -162,8 +209,9 @@ class RequestsScreen(DashboardScreen):
         record, feed = self.query_one(RequestList).chosen, self.session.feed
         if record is None or feed is None:
             return
+        trace = None if self._older is None else self._older.trace(record.id)
         try:
-            trace = await feed.trace(record.id)
+            trace = trace or await feed.trace(record.id)
         except FeedLost as error:
             self.tell(str(error), level="error")
             return

@@ -6,6 +6,7 @@ import itertools
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 
 from router.config.diagnostics import Diagnostic
 from router.views.file import ConfigView, Revision
@@ -75,15 +76,24 @@ def _painted(line: Line, text: str, margin: int) -> Line:
 
 
 def file_rows(view: ConfigView, width: int) -> list[Row]:
-    """Return the file as saved, with line numbers, and findings below their lines, which have keys `finding N`."""
+    """Return the file as saved, with line numbers, and findings below their lines, which have keys `finding N`; then
+    all files that it includes, each under its name.
+    """
+    starts = dict(view.files)
+    names = {before + 1: name for name, before in view.files[1:]}
     by_line: dict[int, list[tuple[int, Diagnostic]]] = {}
     for number, finding in numbered(view.diagnostics):
-        by_line.setdefault(finding.line, []).append((number, finding))
+        by_line.setdefault(finding.line + starts.get(finding.file, 0), []).append((number, finding))
     rows: list[Row] = []
+    before = 0
     for line, text in enumerate(view.text.splitlines(), 1):
+        if line + 1 in names:  # the line between two files
+            rows.append(Row(f"line {line}", ((f" ── {as_text.home(names[line + 1])} ──", f"bold {MUTED}"),)))
+            before = line
+            continue
         wrong = any(finding.severity == "error" for _, finding in by_line.get(line, ()))
         mark = ("✗" if wrong else "!" if line in by_line else " ", BAD if wrong else WARN)
-        rows.append(Row(f"line {line}", ((f"{line:>5} ", FAINT), mark, (" ", ""), *yaml_line(text))))
+        rows.append(Row(f"line {line}", ((f"{line - before:>5} ", FAINT), mark, (" ", ""), *yaml_line(text))))
         for number, finding in by_line.get(line, ()):
             rows += _finding(finding, number, width)
     return rows
@@ -91,7 +101,8 @@ def file_rows(view: ConfigView, width: int) -> list[Row]:
 
 def numbered(findings: Sequence[Diagnostic]) -> list[tuple[int, Diagnostic]]:
     """Return findings as they stand in the file, with their numbers from 0."""
-    return list(enumerate(sorted(findings, key=lambda finding: finding.line)))
+    files = {finding.file: number for number, finding in reversed(list(enumerate(findings)))}  # they come file by file
+    return list(enumerate(sorted(findings, key=lambda finding: (files[finding.file], finding.line))))
 
 
 def _finding(finding: Diagnostic, number: int, width: int) -> Iterator[Row]:
@@ -124,14 +135,15 @@ def difference_rows(lines: Sequence[str]) -> list[Row]:
     return rows
 
 
-def log_rows(log: Sequence[Revision], running: str, width: int) -> list[Row]:
+def log_rows(view: ConfigView, width: int) -> list[Row]:
     """Return a row for each revision, the newest on top."""
+    log, running = view.log, view.revision
     rows = []
     accepted = (number for number, revision in enumerate(log) if revision.accepted and revision.revision == running)
     current = next(accepted, None)
     for number, revision in enumerate(log):
         sign, style = ("✓", GOOD) if revision.accepted else ("✗", BAD)
-        findings = "; ".join(map(_short, revision.diagnostics))
+        findings = "; ".join(_short(finding, view) for finding in revision.diagnostics)
         summary = "; ".join(revision.changes) or revision.problem or findings
         if revision.accepted and not summary:
             summary = "the first" if number == len(log) - 1 else "nothing that shows"
@@ -146,10 +158,16 @@ def log_rows(log: Sequence[Revision], running: str, width: int) -> list[Row]:
     return rows
 
 
-def _short(finding: Diagnostic) -> str:
+def _short(finding: Diagnostic, view: ConfigView) -> str:
     """Return a finding with its place, in one line."""
     key = f" {finding.path}:" if finding.path else ""
-    return f"{finding.line}:{finding.column}{key} {finding.message}"
+    return f"{place_of(finding, included=finding.file in dict(view.files[1:]))}{key} {finding.message}"
+
+
+def place_of(finding: Diagnostic, *, included: bool) -> str:
+    """Return the line and column of a finding, with its file where that is an included one."""
+    place = f"{finding.line}:{finding.column}"
+    return f"{PurePath(finding.file).name}:{place}" if included else place
 
 
 def revision_rows(revision: Revision, width: int) -> list[Row]:

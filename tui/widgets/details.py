@@ -68,6 +68,9 @@ def _of_provider(shown: ProviderFigures, now: float) -> Iterator[Content]:
             yield _key(key.name, key.health, key.limits, now)
     elif shown.keys:
         yield from (_limit(limit) for limit in shown.keys[0].limits)
+    if (check := shown.check) is not None:
+        ago = as_text.span(max(0.0, now - check.time))
+        yield _pair("health check", f"passed {ago} ago" if check.ok else f"failed {ago} ago: {check.why}")
     for key in shown.keys:
         if key.credential is not None:
             style = BAD if key.credential.failures else TEXT

@@ -110,7 +110,8 @@ def _fact_rows(fact: Fact, longest: int, width: int) -> Iterator[Row]:
 
 def _pieces(value: PolicyValue, longest: int, width: int) -> list[tuple[str, str]]:
     room = max(8, width - longest - 3)
-    origin = value.origin if value.line is None else f"line {value.line}: {value.origin}"
+    place = f"{value.file}:{value.line}" if value.file else f"line {value.line}"
+    origin = value.origin if value.line is None else f"{place}: {value.origin}"
     shown = as_text.fit(value.value, min(len(value.value), room - 2))
     left = room - len(shown) - 2
     style = MUTED if value.line is None else STRONG

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from providers.threads import in_thread
 from router.monitor.feed import FeedLost
 from router.monitor.merge import merge
 from router.monitor.socket import protocol
@@ -31,6 +32,7 @@ from router.views.running import Running
 
 log = logging.getLogger("signalbox.events")
 
+_PATIENCE = 3.0  # seconds that one snapshot may take
 SCAN = 1.0  # seconds between two looks for processes that came
 
 
@@ -59,6 +61,37 @@ async def discover(where: Path | None = None) -> tuple[Running, ...]:
         if connection is not None:
             await connection.aclose()
     return tuple(running)
+
+
+async def app_snapshot(name: str, path: str, where: str | None) -> Snapshot | None:
+    """Return one snapshot of all processes of a file that can be watched now; None where there is one at most.
+
+    Args:
+        where: `telemetry.monitor` of the file.
+    """
+    paths = _paths(None if where in (None, "auto") else Path(str(where)))
+    if len(paths) < 2:
+        return None
+    found = [each for each in await asyncio.gather(*map(_try, paths)) if each is not None]
+    try:
+        same = [each for each in found if _app(each.hello)[:2] == (name, path)]
+        if len(same) < 2:
+            return None
+        taken = await asyncio.gather(*map(_taken, same))
+        snapshots = [each for each in taken if each is not None]
+        return await in_thread(merge, snapshots) if snapshots else None
+    finally:
+        for connection in found:
+            await connection.aclose()
+
+
+async def _taken(connection: Connection) -> Snapshot | None:
+    ask = partial(protocol.Snapshots, every=SCAN, sketches=True)
+    try:
+        async with asyncio.timeout(_PATIENCE), aclosing(connection.stream(ask, Snapshot)) as snapshots:
+            return await anext(snapshots, None)
+    except (FeedLost, TimeoutError):
+        return None
 
 
 def _paths(where: Path | None) -> list[Path]:

@@ -34,6 +34,7 @@ SEEN = {
     ErrorCode.CONNECTION_FAILED: ErrorCode.SERVER_ERROR,
     ErrorCode.PROTOCOL_ERROR: ErrorCode.SERVER_ERROR,
     ErrorCode.INVALID_OUTPUT: ErrorCode.SERVER_ERROR,
+    ErrorCode.REQUIREMENT_NOT_MET: ErrorCode.INVALID_REQUEST,
     ErrorCode.STREAM_INTERRUPTED: ErrorCode.SERVER_ERROR,
 }
 # Only a text tells these in some protocols.

@@ -236,7 +236,7 @@ async def test_the_command_explains_itself(tmp_path: Path) -> None:
     assert "signalbox, version" in (await signalbox("--version", cwd=tmp_path)).out
     run = await signalbox("chekc", cwd=tmp_path)
     assert run.code == 2
-    assert "commands: ask, cache, check" in run.err
+    assert "commands: alerts, ask, cache, check" in run.err
 
 
 @pytest.mark.slow

@@ -28,6 +28,8 @@ def told(provider: str = "", route: str = "") -> str:
             "the name of an error code, not a status: write server_error for 500; codes: any, invalid_request",
         ),
         (", retry: {budget: 0.2}", "write 20% or 0.2%"),
+        (", region: eu", "write require: {region: eu}"),
+        (", labels: {region: eu}", "write require: {region: eu}"),
     ],
 )
 def test_a_wrong_key_of_a_route(route: str, words: str) -> None:
@@ -37,6 +39,9 @@ def test_a_wrong_key_of_a_route(route: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("provider", "words"),
     [
+        (", region: eu", "write labels: {region: eu}"),
+        (", tags: [eu]", "write labels: {region: eu}"),
+        (", require: {region: eu}", "it belongs to"),
         (', proxy: "socks5://localhost:1080"', "SOCKS proxies are not supported"),
         (', proxy: "proxy:3128"', "such as http://localhost:3128, or off"),
         (", client_cert: true", "a mapping with some of cert"),

@@ -17,8 +17,9 @@ SCHEMA = json_schema()
 
 def _keys() -> Iterator[tuple[str, dict[str, Any], bool]]:
     for section, definition in {**SCHEMA["$defs"], "RoutesFile": SCHEMA}.items():
+        either = definition.get("anyOf", ({},))[0].get("required", ())  # it may be in a file that is included
         for name, node in definition.get("properties", {}).items():
-            yield f"{section}.{name}", node, name in definition.get("required", ())
+            yield f"{section}.{name}", node, name in (*definition.get("required", ()), *either)
 
 
 KEYS = {place: (node, required) for place, node, required in _keys()}

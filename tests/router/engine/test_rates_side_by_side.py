@@ -78,7 +78,7 @@ def test_who_gives_up_waiting_leaves_the_turn_to_others() -> None:
 def test_under_overload_what_is_allowed_is_served(limits: str, in_an_hour: int) -> None:
     async def main() -> list[float]:
         world = world_of(limits)
-        asked = await at_rate(2, 2 * HOUR, lambda: world.router.complete("chat", "hi"))
+        asked = await at_rate(1, 2 * HOUR, lambda: world.router.complete("chat", "hi"))
         return [began for began, _, answer in asked if not isinstance(answer, Exception)]
 
     served = run(main())

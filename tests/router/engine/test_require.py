@@ -68,6 +68,7 @@ def ask(shop: Shop, route: str = "chat", **params: Any) -> Any:
     [
         ("chat", EU, "eu/a"),
         ("chat", {"region": ["eu", "mars"]}, "eu/a"),
+        ("chat", {"region": {"eu", "mars"}}, "eu/a"),
         ("chat", {"region": "us"}, "us/a"),
         ("chat", {"region": ["ch"]}, "strict"),  # one of the label's texts
         ("chat", {"retention": "none"}, "eu/a"),
@@ -343,10 +344,12 @@ routes:
   home: {targets: [stable, candidate], require: {region: eu}, balance: ordered}
   strict: {targets: [eu/a, us/a], require: {region: eu}}
   outer: {targets: {strict: 1, candidate: 1}}
+  deep: {targets: [strict, {model: eu/d}], require: {region: eu}, fallbacks: [lenient]}
+  lenient: {targets: [us/l, eu/l], require: {region: [us, eu]}}
 """
 
 
-@pytest.mark.parametrize(("route", "require"), [("chat", EU), ("home", None), ("outer", EU)])
+@pytest.mark.parametrize(("route", "require"), [("chat", EU), ("home", None), ("outer", EU), ("deep", None)])
 def test_whole_chains_that_share_load_keep_it(route: str, require: Any) -> None:
     """Whichever chain is drawn: its own requirement, that of the route above it, and the call's."""
     for eu in (Reply("fine"), BUSY):

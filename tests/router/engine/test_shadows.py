@@ -246,19 +246,26 @@ def test_a_whole_route_may_get_the_copies() -> None:
     run(main())
 
 
-def test_an_edit_takes_it_out() -> None:
-    async def main() -> None:
-        shop = Shop()
-        await shop.ask()
-        await asyncio.sleep(10)
-        text = FILE.replace("shadow: SHADOW, ", "").replace("LIMITS", "{}").replace(", MORE", "")
-        shop.router._engine.adopt(compile_plan(load_text(text, env={})))
-        assert not shop.router.snapshot().shadows
-        await shop.ask()
-        await asyncio.sleep(10)
-        assert len(shop.b.requests) == 1
+def test_an_edit_takes_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path))
+    path = tmp_path / "routes.yaml"
+    text = FILE.replace("LIMITS", "{}").replace(", MORE", "").replace(", budget: $9/d", "")
+    path.write_text(text.replace("SHADOW", "{to: other, share: 100%}"))
 
-    run(main())
+    async def main() -> None:
+        fakes = {name: provider(name, lambda _: Reply("hi")) for name in "ab"}
+        async with Router.from_yaml(path, env={}, watch=False, providers=fakes, monitor=False) as router:
+            await router.complete("chat", "hi")
+            while not fakes["b"].requests:
+                await asyncio.sleep(0)
+            path.write_text(text.replace(", shadow: SHADOW", ""))
+            assert (await router.reload()).changes == ("chat: shadow 100% to other→none",)
+            assert not router.snapshot().shadows
+            await router.complete("chat", "hi")
+            await asyncio.sleep(0.05)
+            assert len(fakes["b"].requests) == 1
+
+    asyncio.run(main())
 
 
 def test_the_log_marks_copies(tmp_path: Path) -> None:

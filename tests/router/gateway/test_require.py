@@ -107,6 +107,22 @@ async def test_nothing_that_a_client_sends_widens_it(gateway: Served, face: str)
     assert elsewhere(gateway) == 0
 
 
+@pytest.mark.parametrize("face", FACES)
+async def test_a_client_may_require_more_in_a_header(gateway: Served, face: str) -> None:
+    path, body = FACES[face]
+    body = {**body, "model": "chat"}
+    answer = await ask(gateway, path, body, BOB, **{"x-signalbox-require": "region=eu, region=mars"})
+    assert (answer.status_code, answer.headers["x-signalbox-target"]) == (200, "eu/m")
+    refused = await ask(gateway, path, body, BOB, **{"x-signalbox-require": "region=mars"})
+    assert refused.status_code == 400
+    assert "labels that are required" in refused.text
+    for header, told in (("regoin=eu", "did you mean"), ("eu", "LABEL=TEXT, LABEL=TEXT is expected")):
+        wrong = await ask(gateway, path, body, BOB, **{"x-signalbox-require": header})
+        assert wrong.status_code == 400
+        assert told in wrong.text
+    assert elsewhere(gateway) == 0
+
+
 async def test_no_answer_of_another_key_of_its_namespace_is_given_to_it(gateway: Served) -> None:
     path, body = FACES["chat"]
     body = {**body, "model": "chat"}

@@ -33,3 +33,12 @@ def test_even_an_outage_leads_nowhere_else(tmp_path: Path) -> None:
     called = {name: counts.calls for name, counts in outcome.targets.items()}
     assert called["us/m"] == called["us/n"] == 0
     assert called["eu/m"] > 200 < called["eu/n"]
+
+
+def test_a_label_that_nobody_has_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(FILE)
+    loaded = scenario_from(SCENARIO.replace("{region: eu}", "{regoin: eu}"), compile_plan(load_routes(path, env={})))
+    (found,) = loaded.diagnostics
+    assert found.message == 'no provider or model has a label "regoin" (did you mean "region"?)'
+    assert (found.line, found.column) == (3, 40)

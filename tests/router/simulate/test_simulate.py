@@ -185,7 +185,7 @@ def test_requests_that_never_end_are_told(tmp_path: Any) -> None:
 def test_budgets_are_kept_and_told(tmp_path: Any) -> None:
     """A dollar an hour: then the fallback serves, until the next hour; what was spent at most stands in the report."""
     text = PAIR.replace('api_key: "${A_KEY}"', 'api_key: "${A_KEY}", budget: $1/h')
-    outcome = play(text, story().replace("10m", "90m"), tmp_path)
+    outcome = play(text, story(rate="1/s").replace("10m", "90m"), tmp_path)
     one, two = outcome.targets["one"], outcome.targets["two"]
     assert one.usd == pytest.approx(2.0, abs=0.02)  # two hours have begun
     assert one.skips["over_budget"] == two.calls > 1000

@@ -155,7 +155,7 @@ async def test_all_mistakes_at_once_and_nothing_run(folder: Path) -> None:
         (["routes.yaml", "-s", "none.yaml"], "none.yaml: no such file; a scenario says traffic and faults"),
         (["none.yaml", "-s", "story.yaml"], "none.yaml: no such file"),
         (["broken.yaml", "-s", "story.yaml"], "broken.yaml has errors; nothing was simulated"),
-        (["routes.yaml"], "--scenario is missing"),
+        (["routes.yaml"], "give a scenario (-s) or a log of requests (--traffic)"),
         (["routes.yaml", "-s", "story.yaml", "--seed", "x"], "--seed takes a whole number from 0 on"),
     ],
 )
