@@ -54,8 +54,8 @@ class TierView(Struct, frozen=True):
 
 
 class ChainView(Struct, frozen=True):
-    """What a route compiled to. `cache` is its cache policy in words, None when nothing is cached. `rules` are those that
-    lead requests elsewhere, each with its file and line; the tiers are the route's own.
+    """What a route compiled to. `cache` is its cache policy in words, None when nothing is cached. `rules` are those
+    that lead requests elsewhere, each with its file and line; the tiers are the route's own.
     """
 
     route: str

@@ -97,3 +97,19 @@ def test_rules_of_an_included_file_are_told_with_that_file(tmp_path: Path) -> No
     (tmp_path / "team.yaml").write_text("\n".join(team.splitlines()[:-1]) + "\n    targets: [a/y]\n")
     (rule, _), *_ = compile_plan(load(tmp_path / "routes.yaml", env={})).chains["chat"].rules
     assert rule.where == f"{tmp_path / 'team.yaml'}:4"
+
+
+def test_rules_and_fallbacks_may_lead_to_each_other() -> None:
+    routes = """\
+  cheap: {targets: [blind], fallbacks: [chat]}
+  chat: {when: [{if: {tags: {tier: free}}, to: cheap}, {if: {tags: {tier: own}}, to: chat}], targets: [seeing]}
+"""
+    told = said(routes)
+    assert [line.partition("routes.cheap.fallbacks")[2] for line in told] == [
+        '.0: the rules of "chat" hold for those who ask for it, not where it serves "cheap"'
+    ]
+
+
+def test_models_that_only_a_rule_leads_to_are_used() -> None:
+    text = HEAD + "  chat: {when: {if: {needs: vision}, to: seeing}, targets: [blind]}\n"
+    assert load_text(text, env={}).diagnostics == ()
