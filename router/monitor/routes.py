@@ -45,6 +45,7 @@ def chain_view(plan: Plan, chain: Chain) -> ChainView:
         chain.on_stream_break,
         _cache(plan, route),
         policies,
+        tuple(rule.line for rule, _ in chain.rules),
     )
 
 

@@ -55,7 +55,9 @@ class TierView(Struct, frozen=True):
 
 
 class ChainView(Struct, frozen=True):
-    """What a route compiled to. `cache` is its cache policy in words, None when nothing is cached."""
+    """What a route compiled to. `cache` is its cache policy in words, None when nothing is cached. `rules` are those
+    that lead requests elsewhere, each with its file and line; the tiers are the route's own.
+    """
 
     route: str
     tiers: tuple[TierView, ...]
@@ -63,6 +65,7 @@ class ChainView(Struct, frozen=True):
     on_stream_break: str
     cache: str | None = None
     policies: tuple[PolicyValue, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 class Chains(Struct, frozen=True):
