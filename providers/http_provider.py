@@ -79,8 +79,7 @@ class HttpProvider(ABC):
     whole_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/html"})
 
     def __init__(self, settings: ProviderSettings) -> None:
-        self.name = settings.name
-        self.settings = settings
+        self.name, self.settings = settings.name, settings
         self._http: HttpClient | None = None
         self._validates = settings.options.get("validate", True) is True
         self._quotas: dict[str, RemainingQuota] = {}  # by model
@@ -124,8 +123,7 @@ class HttpProvider(ABC):
         raise AssertionError("a provider that has a wire says where its bodies go")
 
     def headers_of(self, request: AnyRequest) -> dict[str, str]:
-        """The headers of this request alone; what its caller says goes before."""
-        return dict(request.extra_headers or {})
+        return dict(request.extra_headers or {})  # of this request alone
 
     def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
         """Whether the vendor is known to have a tool of its own of this name."""
@@ -353,9 +351,8 @@ class HttpProvider(ABC):
             return response
         try:
             said = await response.beginning(_ERROR_BYTES)  # none is enough: the status tells
-            error = classify(
-                response.status, said, response.headers, provider=self.name, model=request.model, now=time.time()
-            )
+            of, headers = request.model, response.headers
+            error = classify(response.status, said, headers, provider=self.name, model=of, now=time.time())
         finally:
             await response.aclose()
         if call is not None and call.was_refused(error, response.headers):
@@ -388,9 +385,8 @@ class HttpProvider(ABC):
         except ProviderError:
             if not error_in(body):
                 raise
-            raise classify_payload(
-                body, None, response.headers, provider=self.name, model=request.model, now=time.time()
-            ) from None
+            of, headers = request.model, response.headers
+            raise classify_payload(body, None, headers, provider=self.name, model=of, now=time.time()) from None
         answer = accepted(answer, request, self._scrub)
         if self._native(request) is not None:
             return replace(answer, native=not quotes(data, self._sent_key))

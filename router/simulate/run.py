@@ -209,13 +209,9 @@ class Simulation:
                 self._progress(self._clock(), sum(route.requests for route in self._routes.values()))
 
     async def _arrivals(self, line: Traffic, number: int, rng: Random) -> None:
-        """Poisson arrivals by thinning: candidates at the highest rate, each kept with the odds of its moment.
-
-        Lewis, Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979.
-        """
+        """Poisson arrivals by thinning (Lewis, Shedler, 1979): of candidates at the highest rate some are kept."""
         end = self._scenario.duration if line.until is None else min(line.until, self._scenario.duration)
-        highest = max(line.rate.values())
-        now = line.start
+        highest, now = max(line.rate.values()), line.start
         asked: deque[Question] = deque(maxlen=_REMEMBERED)
         names = numbers()
         while (now := now + rng.expovariate(highest)) < end and self._fault is None:
@@ -256,8 +252,7 @@ class Simulation:
     ) -> bool:
         """One request of somebody, from its beginning to its end; says whether it was answered."""
         _, prompt, answer = question
-        clock = self._clock
-        count = self._routes[line.route]
+        clock, count = self._clock, self._routes[line.route]
         text = estimated_at(prompt) if line.route in self._with_rules else self._prompt[: prompt * CHARACTERS]
         params: dict[str, Any] = {
             "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **more},
