@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace as changed
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +23,7 @@ from providers.types import CompletionRequest, CompletionResponse, Routing
 from router.balance.strategies import Balancers
 from router.engine.acceptance import Acceptance, acceptance_of
 from router.engine.context import RequestContext
+from router.engine.facts import RequestFacts, decided
 from router.engine.failover import complete
 from router.engine.needs import Requirements
 from router.engine.request import requirements_of
@@ -60,6 +61,7 @@ class Host(Protocol):
     rng: random.Random
     states: States
     telemetry: Telemetry
+    wall_clock: Callable[[], float]
     closed: bool
 
     def chain(self, name: str) -> Chain:
@@ -204,6 +206,8 @@ class Shadows:
     def _chain(self, original: _Original) -> Chain:
         """The chain of who gets the copies, as a copy goes over it: it waits for nothing and is kept nowhere."""
         chain = self._engine.chain(original.rules.to)
+        if chain.rules:
+            chain, _ = decided(chain, RequestFacts(original.request, streaming=False, clock=self._engine.wall_clock))
         if original.chain.required:  # of who gets the request, the copy included
             chain = restricted(chain, original.chain.required)
         retry = changed(chain.retry, same_target=0, max_wait=0.0)

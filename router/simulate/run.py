@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
 from typing import Any
@@ -22,11 +21,12 @@ from router.router import Router
 from router.simulate.alerts import Sent, SimulatedAlerts
 from router.simulate.asking import NO_MORE, Question, made, talk
 from router.simulate.breakers import BreakerHistory, Watch
-from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same, total
+from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
 from router.simulate.needing import asking, estimated_at
 from router.simulate.prompt_caches import begins
 from router.simulate.schema import Scenario, Traffic
+from router.simulate.spending import note_spent
 from router.simulate.vendors import CHARACTERS, LoggedCalls, SimulatedVendors
 from router.state.spending import Spent
 from router.testing import run
@@ -197,14 +197,7 @@ class Simulation:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
             self._alerts.look(self._clock())
-            by_owner: dict[str, list[Spent]] = {}
-            for spent in joined.from_iterable(router.spending for router in self._routers):
-                by_owner.setdefault(spent.owner, []).append(spent)
-            for name, alike in by_owner.items():
-                spent = replace(alike[0], usd=total(each.usd for each in alike))
-                had = self._budgets.get(name)
-                if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
-                    self._budgets[name] = spent
+            note_spent(self._budgets, self._routers)
             if self._progress is not None:
                 self._progress(self._clock(), sum(route.requests for route in self._routes.values()))
 

@@ -182,6 +182,22 @@ def test_it_has_its_own_budget_and_counts_in_no_other() -> None:
     run(main())
 
 
+def test_the_rules_of_a_route_that_gets_the_copies_hold_for_them() -> None:
+    async def main() -> None:
+        text = FILE.replace("LIMITS", "{}").replace("SHADOW", "{to: ruled, share: 100%}").replace(", MORE", "")
+        text += "  ruled: {when: [{if: {tags: {tier: paid}}, to: other}], targets: [a/n]}\n"
+        fakes = {name: provider(name, lambda _: COPY) for name in "ab"}
+        router = Router(compile_plan(load_text(text, env={})), seed=1, providers=fakes)
+        await router.complete("chat", "hi", tags={"tier": "paid"})
+        await asyncio.sleep(10)
+        assert [len(fakes[name].requests) for name in "ab"] == [1, 1]
+        await router.complete("chat", "hi")
+        await asyncio.sleep(10)
+        assert [len(fakes[name].requests) for name in "ab"] == [3, 1]
+
+    run(main())
+
+
 def test_its_budget_may_be_one_for_each_user() -> None:
     async def main() -> None:
         shop = Shop("{to: other, share: 100%, budget: {usd: 0.001/d, by: user}}")
