@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from importlib import import_module
@@ -74,7 +74,7 @@ class HttpProvider(ABC):
 
     default_base_url: ClassVar[str]
     models_path: ClassVar[str] = "/models"
-    line_decoder: ClassVar[Callable[[], LineDecoder]]
+    line_decoder: ClassVar[type[LineDecoder]]
     # Content types of answers that are no stream though one was asked for: an error, or `stream` was ignored.
     whole_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/html"})
 
@@ -85,8 +85,8 @@ class HttpProvider(ABC):
         self._validates = settings.options.get("validate", True) is True
         self._quotas: dict[str, RemainingQuota] = {}  # by model
         self._refused = RefusedFields()
-        self._credential = None if settings.credential is None else Credential(settings.credential, settings.name)
-        self._scrub = Scrubber(settings, self._credential)
+        self.credential = None if settings.credential is None else Credential(settings.credential, settings.name)
+        self._scrub = Scrubber(settings, self.credential)
 
     # --- what a subclass says
 
@@ -122,6 +122,10 @@ class HttpProvider(ABC):
     def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         """The path for a client's own body in the protocol of `wire`, and the body as this endpoint takes it."""
         raise AssertionError("a provider that has a wire says where its bodies go")
+
+    def headers_of(self, request: AnyRequest) -> dict[str, str]:
+        """The headers of this request alone; what its caller says goes before."""
+        return dict(request.extra_headers or {})
 
     def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
         """Whether the vendor is known to have a tool of its own of this name."""
@@ -224,8 +228,8 @@ class HttpProvider(ABC):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._credential is not None:
-            self._credential.close()
+        if self.credential is not None:
+            self.credential.close()
         if self._http is not None:
             await self._http.aclose()
 
@@ -255,9 +259,9 @@ class HttpProvider(ABC):
             response, state.left_out = await self._open(request, stream=True)
             try:
                 start = await beginning(response, state)
-                if is_stream(response, start, type(self).line_decoder, self.whole_types):
+                if is_stream(response, start, self.line_decoder, self.whole_types):
                     state.decoder = self._stream_decoder(request, request_id_of(response.headers))
-                    lines = type(self).line_decoder()
+                    lines = self.line_decoder()
                     async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk
@@ -330,12 +334,12 @@ class HttpProvider(ABC):
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | bytes | None, request: AnyRequest, *, again: bool = False
     ) -> HttpResponse:
-        call = None if self._credential is None else self._credential.call(self.key_headers)
+        call = None if self.credential is None else self.credential.call(self.key_headers)
         response = await self._client().open(
             method,
             path,
             encode_json(body) if isinstance(body, dict) else body,
-            headers=dict(request.extra_headers or {}),
+            headers=self.headers_of(request),
             connect=request.timeout.get("connect") if request.timeout else None,
             authorize=call,
         )
@@ -362,7 +366,7 @@ class HttpProvider(ABC):
 
     @property
     def _sent_key(self) -> str | None:
-        return self.settings.secret if self._credential is None else self._credential.sent
+        return self.settings.secret if self.credential is None else self.credential.sent
 
     def _client(self) -> HttpClient:
         if self._http is None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from providers import catalog
 from providers.answer_parts import told_cost
 from providers.embeddings import (
+    AnyRequest,
     EmbeddingLimits,
     EmbeddingRequest,
     EmbeddingResponse,
@@ -30,6 +31,7 @@ from providers.openai.embedding_rows import limits, row_for
 from providers.openai.more_fields import runs
 from providers.openai.parts import keeps_files
 from providers.openai.responses_encode import encode as encode_responses
+from providers.prompt_cache import conversation, is_on
 from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.server_tools import has, in_own_words
 from providers.settings import ProviderSettings
@@ -90,6 +92,12 @@ class OpenAIProvider(HttpEmbeddings):
         summary = self.settings.options.get("reasoning_summary")
         body = encode_responses(request, self.dialect, stream=stream, provider=self.name, summary=summary)
         return "/responses", body
+
+    def headers_of(self, request: AnyRequest) -> dict[str, str]:
+        own, name = super().headers_of(request), self.dialect.cache_header
+        if name is None or not isinstance(request, CompletionRequest) or not is_on(request.prompt_cache):
+            return own
+        return own if self._by_responses(request) else {name: conversation(request), **own}
 
     def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
         if self._by_responses(request):

@@ -290,6 +290,9 @@ class _Rules:
     def _left_over(self) -> None:
         for name, node in self._routes.items():
             reached = self._reached(name)
+            for rule in _items(node.get("when")):
+                led = str(rule.value["to"].value)
+                reached |= self._reached(led) if led in self._routes else {led}
             self._used |= reached
             if all(self._provider_of(target) in self._disabled for target in reached):
                 lacking = ", ".join(sorted({self._disabled[self._provider_of(target)] for target in reached}))
@@ -316,9 +319,6 @@ class _Rules:
                 named += [target.value["model"] for target in _items(owner.get("targets"))]
             found = {str(node.value) for node in named} - inner
             self._reach[route] = frozenset(found).union(*map(self._reached, inner))
-            for rule in _items(self._routes[route].get("when")):
-                led = str(rule.value["to"].value)
-                self._reach[route] |= self._reached(led) if led in self._routes and led != route else {led} - {route}
         return self._reach[route]
 
     def _provider_of(self, target: str) -> str:

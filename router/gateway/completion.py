@@ -105,6 +105,7 @@ class Call:
             untranslatable = untranslatable or error
         if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
             raise untranslatable
+        native = None
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
             headers = self._forwarded(asked.headers)

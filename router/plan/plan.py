@@ -63,13 +63,14 @@ class Tier:
 class Branch:
     """One of those that share load in a draw: a route's whole chain, or one model.
 
-    `steps` are what of the chain serves in its place, in order; `targets` all that it has. `weighed` stands for it
-    where a balancer picks.
+    `steps` are what of the chain serves in its place, in order; `tiers` (their indexes) and `targets` all that it has.
+    `weighed` stands for it where a balancer picks.
     """
 
     name: str
     weight: float
     steps: tuple[Step, ...]
+    tiers: range
     targets: tuple[Target, ...]
     is_route: bool
     weighed: Target = field(init=False)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from router.config import load_text
+from router.config import load, load_text
 from router.config.json_schema import json_schema
+from router.plan.compile import compile_plan
 
 HEAD = """\
 providers: {a: {kind: openai, base_url: "http://127.0.0.1:1/v1"}}
@@ -81,3 +84,32 @@ def test_an_editor_knows_the_words() -> None:
         "timezone",
     }
     assert set(definitions["RuleConfig"]["properties"]) == {"if", "to"}
+
+
+def test_rules_of_an_included_file_are_told_with_that_file(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text("include: [team.yaml]\nproviders: {a: {kind: fake}}\nroutes: {main: a/m}\n")
+    team = "routes:\n  chat:\n    when:\n      - {if: {needs: tools}, to: main}\n"
+    team += "      - {if: {needs: [tools, vision]}, to: a/x}"
+    (tmp_path / "team.yaml").write_text(f"{team}\n    targets: [a/y]\n")
+    (found,) = [each for each in load(tmp_path / "routes.yaml", env={}).diagnostics if each.severity == "error"]
+    assert (Path(found.file).name, found.line) == ("team.yaml", 5)
+    assert "team.yaml:4 holds whenever this one does" in found.message
+    (tmp_path / "team.yaml").write_text("\n".join(team.splitlines()[:-1]) + "\n    targets: [a/y]\n")
+    (rule, _), *_ = compile_plan(load(tmp_path / "routes.yaml", env={})).chains["chat"].rules
+    assert rule.where == f"{tmp_path / 'team.yaml'}:4"
+
+
+def test_rules_and_fallbacks_may_lead_to_each_other() -> None:
+    routes = """\
+  cheap: {targets: [blind], fallbacks: [chat]}
+  chat: {when: [{if: {tags: {tier: free}}, to: cheap}, {if: {tags: {tier: own}}, to: chat}], targets: [seeing]}
+"""
+    told = said(routes)
+    assert [line.partition("routes.cheap.fallbacks")[2] for line in told] == [
+        '.0: the rules of "chat" hold for those who ask for it, not where it serves "cheap"'
+    ]
+
+
+def test_models_that_only_a_rule_leads_to_are_used() -> None:
+    text = HEAD + "  chat: {when: {if: {needs: vision}, to: seeing}, targets: [blind]}\n"
+    assert load_text(text, env={}).diagnostics == ()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from providers import CompletionRequest, ErrorCode, FakeProvider, Message
 from providers.fake import Fail, Reply
+from providers.tokens import estimated_prompt
 from providers.types import ImagePart, TextPart
 from router import RouteExhausted, Router
 from router.config import load_text
@@ -298,3 +299,14 @@ def test_what_the_asked_route_requires_holds_wherever_a_rule_leads() -> None:
     assert reply.target == "c/last"  # b/small is in the US
     with pytest.raises(RouteExhausted):
         ask(Router.from_text(text, env={}, monitor=False), "word " * 3000)  # d/long is nowhere
+
+
+@pytest.mark.parametrize("word", ["wörter ", "字", "word "])
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_of_a_long_prompt_a_part_tells_its_size(word: str, in_parts: bool) -> None:
+    """A text of several MB takes no noticeable time, and what is counted is about what is there."""
+    text = word * 300_000
+    content = (TextPart(text),) if in_parts else text
+    request = CompletionRequest(model="chat", messages=(Message(role="user", content=content),))
+    told = facts.RequestFacts(request, streaming=False, clock=float).prompt_tokens
+    assert told == pytest.approx(estimated_prompt(request.messages, ()), rel=0.01)
