@@ -157,6 +157,8 @@ class Call:
         response = await self.router.ask(request, route=route, cache=self.client.cache)
         self.record.take(response)
         admitted.answered(response.usage)
+        if not self.face.draws and any(other.image is not None for other in response.others):
+            response = replace(response, left_out=(*response.left_out, "pictures of the answer"))
         sealing, headers = self.sealing(response), {"content-type": JSON, **self.headers_of(response, whole=True)}
         if response.native:
             own = {**response.raw, "model": body["model"]} if self.face.keeps_name else response.raw
