@@ -203,6 +203,19 @@ class Router(EmbeddingCalls, FileCalls):
         """
         return await self._parts.answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
 
+    @overload
+    def stream(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        response_format: type[T] | TypeAdapter[T],
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+        **params: Unpack[OtherParams],
+    ) -> RouterStream[T]: ...
+
+    @overload
     def stream(
         self,
         route: str,
@@ -211,7 +224,17 @@ class Router(EmbeddingCalls, FileCalls):
         cache: CacheControl = "use",
         can_restart: bool = True,
         **params: Unpack[RequestParams],
-    ) -> RouterStream:
+    ) -> RouterStream: ...
+
+    def stream(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+        **params: Unpack[RequestParams],
+    ) -> RouterStream[Any]:
         """Stream an answer: returns an async context manager and async iterator of `StreamChunk`.
 
         Until its first content a failure moves on to the next target, unseen; after it, a broken stream

@@ -115,7 +115,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
 def _show_at(text: str, at: tuple[str | int, ...], loaded: LoadResult) -> None:
     """Show what the file says in one line, with where."""
     echo(text, nl=False)
-    secho(f"  {loaded.name}:{loaded.origins.get(at, (1, 1))[0]}", dim=True)
+    found = loaded.where(at)
+    secho(f"  {found[0]}:{found[1]}" if found else "", dim=True)
 
 
 def tier_line(tier: Tier) -> str:

@@ -33,10 +33,8 @@ def check_alerts(file: RoutesFile, origins: Mapping[Path_, Place], findings: Fin
             findings.add(origins.get(path, (1, 1)), path, text)
         first = seen.setdefault(alert, number)
         if first != number:
-            line = origins.get(("alerts", first), (1, 1))[0]
-            findings.add(
-                origins.get(path, (1, 1)), path, f"this alert is there already (line {line})", severity="warning"
-            )
+            line = findings.line(origins.get(("alerts", first), (1, 1)))
+            findings.add(origins.get(path, (1, 1)), path, f"this alert is there already ({line})", severity="warning")
 
 
 def _unknown(name: str | None, known: Mapping[str, object], what: str) -> str:

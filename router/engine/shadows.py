@@ -215,6 +215,7 @@ class Shadows:
             cache=None,
             budget=original.rules.budget,
             shadow=None,
+            limits=None,
             is_copy=True,
         )
 

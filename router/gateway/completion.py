@@ -15,7 +15,9 @@ from msgspec.structs import replace
 
 from providers.embeddings import AnyResponse
 from providers.errors import ProviderError
+from providers.parts import LARGE
 from providers.tags import is_value
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse, Native, Routing
 from providers.validation import validate
 from providers.wire.reading import BadRequest, Body, decode_body
@@ -80,10 +82,12 @@ class Call:
             SignalboxError: what the client is to be told.
         """
         raw = await asked.read(self.serving.max_body)
-        body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
+        large = len(raw) > LARGE
+        body, is_sealed = self.envelopes.restored(await in_thread(decode_body, raw) if large else decode_body(raw), raw)
         head = Head(self.ident, "", time.time())
         untranslatable: ProviderError | None
-        request, readable, untranslatable = read_body(self.face, body)
+        work = self.face, body
+        request, readable, untranslatable = await in_thread(read_body, *work) if large else read_body(*work)
         if len(request.tools) > _TOOLS:
             raise BadRequest(f"tools: at most {_TOOLS:,} are taken", "tools")
         self.record.asks(request.model)
@@ -101,6 +105,7 @@ class Call:
             untranslatable = untranslatable or error
         if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
             raise untranslatable
+        native = None
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
             headers = self._forwarded(asked.headers)

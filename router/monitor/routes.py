@@ -68,6 +68,7 @@ def _tier(plan: Plan, route: str | None, chain: Chain, tier: Tier, share: float)
             tuple(_of_target(plan, route, target, tier)),
             shown_labels(target.labels),
             target.barred,
+            tuple(key.settings.credential.name for key in target.keys if key.settings and key.settings.credential),
         )
         for place, target in enumerate(tier.targets, 1)
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
 from typing import Any, NamedTuple
 
 from providers.embeddings import EmbeddingResponse, RerankResponse
@@ -29,3 +31,33 @@ async def made(
     if makes == "ranks":
         return await router.rerank(line.route, text, [text], **more)
     return await router.embed(line.route, text, cache=params["cache"], **more)
+
+
+async def talk(
+    ask: Callable[..., Awaitable[bool]],
+    line: Traffic,
+    first: Question,
+    session: str | None,
+    user: str | None,
+    known_by: Mapping[str, Any],
+    until: float,
+) -> None:
+    """Ask in several turns, each with all that was said before; a turn that fails is the last.
+
+    Args:
+        ask: makes a request, and says whether it was answered.
+        known_by: what a vendor's prompt cache knows it by.
+        until: the loop's time from which on nobody asks any more.
+    """
+    name, said, prompt, answer = first.name, 0, first.prompt, first.answer
+    rng = Random(f"talk/{name}/{prompt}/{answer}")  # a talk is the same whatever the plan
+    for turn in range(max(1, round(line.turns.draw(rng)))):
+        if turn:
+            await asyncio.sleep(line.pause.draw(rng))
+            prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
+        said += prompt
+        question = Question(f"{name}/{turn}", said, answer)
+        is_over = asyncio.get_running_loop().time() >= until
+        if is_over or not await ask(line, question, session or name, user, known_by):
+            return
+        said += answer

@@ -20,11 +20,12 @@ from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
 from router.simulate.alerts import Sent, SimulatedAlerts
-from router.simulate.asking import NO_MORE, Question, made
+from router.simulate.asking import NO_MORE, Question, made, talk
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same, total
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
 from router.simulate.needing import asking, estimated_at
+from router.simulate.prompt_caches import begins
 from router.simulate.schema import Scenario, Traffic
 from router.simulate.vendors import CHARACTERS, LoggedCalls, SimulatedVendors
 from router.state.spending import Spent
@@ -132,7 +133,7 @@ class Simulation:
         self._with_rules = {name for name in names if self._routers[0].chain(name).rules}
         self._budgets: dict[str, Spent] = {}
         self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
 
@@ -212,34 +213,34 @@ class Simulation:
 
         Lewis, Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979.
         """
-        loop = asyncio.get_running_loop()
         end = self._scenario.duration if line.until is None else min(line.until, self._scenario.duration)
         highest = max(line.rate.values())
-        steady = len(line.rate) == 1
         now = line.start
         asked: deque[Question] = deque(maxlen=_REMEMBERED)
         names = numbers()
         while (now := now + rng.expovariate(highest)) < end and self._fault is None:
-            if not steady and rng.random() * highest >= line.rate_at(now):
+            if len(line.rate) > 1 and rng.random() * highest >= line.rate_at(now):
                 continue
-            await asyncio.sleep(now - loop.time())
+            await asyncio.sleep(now - self._clock())
             prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
             session = None if line.sessions is None else f"session {rng.randrange(line.sessions)}"
-            question = Question(f"{number}/{next(names)}", prompt, answer)
+            question = Question(f"{number}/{next(names)}", (line.prefix or 0) + prompt, answer)
             if line.repeats:
                 if asked and rng.random() < line.repeats:
                     question = asked[rng.randrange(len(asked))]
                 else:
                     asked.append(question)
             user = None if line.users is None else str(1 + rng.randrange(line.users))
-            self._start(self._request(line, question, session, user))
+            asks = line, question, session, user, begins(line, number, question.name)
+            is_talk = "turns" in line.model_fields_set
+            self._start(talk(self._request, *asks, self._scenario.duration) if is_talk else self._request(*asks))
 
-    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+    def _start(self, request: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(request)
         self._running.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._fault = task.exception()
@@ -250,10 +251,10 @@ class Simulation:
         question: Question,
         session: str | None,
         user: str | None = None,
-        more: Mapping[str, int] = NO_MORE,
+        more: Mapping[str, Any] = NO_MORE,
         said: Mapping[str, Any] = NO_MORE,
-    ) -> None:
-        """One request of somebody, from its beginning to its end."""
+    ) -> bool:
+        """One request of somebody, from its beginning to its end; says whether it was answered."""
         _, prompt, answer = question
         clock = self._clock
         count = self._routes[line.route]
@@ -274,6 +275,7 @@ class Simulation:
         began = clock()
         first: float | None = None
         trace: Trace | None = None
+        answered_by: str | None = None
         count.requests += 1
         try:
             makes = router.chain(line.route).makes or "answers"
@@ -308,6 +310,7 @@ class Simulation:
                 self._same[answered_by or ""].answers += 1
         if trace is not None:
             self._count(trace, count, began)
+        return answered_by is not None
 
     def _failed(self, count: RouteCount, code: str, began: float) -> None:
         count.errors[code] += 1
@@ -369,9 +372,11 @@ class Simulation:
                 count.input_tokens += bill.input_tokens
                 count.output_tokens += bill.output_tokens
                 count.wasted += bill.wasted
+                count.prompts.add(bill.prompts)
                 count.usd = None if count.usd is None else count.usd + bill.usd
                 asked = self._routes[route]
                 asked.usd = None if asked.usd is None or place not in priced else asked.usd + bill.usd
+                asked.prompts.add(bill.prompts)
         return Outcome(
             scenario=self._scenario,
             revision=self._plan.revision,

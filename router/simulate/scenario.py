@@ -282,9 +282,10 @@ def _check_sizes(scenario: Scenario, root: Node, findings: Findings) -> None:
             findings.add(node.place, node.path, "this begins after it has ended")
         if not any(line.rate.values()):
             findings.add(node.value["rate"].place, node.path, "the rate is always 0: no request would come")
+        turns = line.turns.always or line.turns.p50 or line.turns.max or 1
         moments = sorted({line.start, end, *(moment for moment in line.rate if line.start < moment < end)})
         for begin, finish in pairwise(moments):
-            requests += (finish - begin) * (line.rate_at(begin) + line.rate_at(finish)) / 2
+            requests += turns * (finish - begin) * (line.rate_at(begin) + line.rate_at(finish)) / 2
     if requests > MOST_REQUESTS:
         findings.add(
             duration.at, (), f"that is about {requests:,.0f} requests; more than {MOST_REQUESTS:,} take too long"

@@ -141,19 +141,30 @@ class Traffic(Section):
 
     route: Text = Field(description="A route, a model, or provider/model-id.")
     rate: Rates = Field(description="Requests in a period; or its course: {0s: 5/s, 1h: 40/s}, straight in between.")
-    prompt: SpreadTokens = key("Tokens of a prompt.", Tokens(always=500))
+    prompt: SpreadTokens = key("Tokens of a prompt; of a talk: of what is new in a turn.", Tokens(always=500))
     answer: SpreadTokens = key("Tokens of an answer.", Tokens(always=200))
     stream: Flag = key("Whether answers are streamed.", True)
     repeats: Share = key(
         "The share of requests that ask what one of the line's last 1,000 asked; without it caches are off.", 0.0
     )
     sessions: Count | None = key("So many sessions, for `balance: affinity`; each request is of one of them.")
+    prefix: Count | None = key("Tokens that come before: instructions and tools, the same for all of the line.")
+    turns: SpreadTokens = key(
+        "Turns of a talk: each asks with all that was said before, and the rate is that of talks.", Tokens(always=1)
+    )
+    pause: SpreadTimes = key("From an answer to the next turn.", Times.model_validate({"always": "20s"}))
     require: Labels = key("What each request requires of whom it is sent to, besides its route: {region: eu}.", {})
     users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
     tags: Tags = key("Tags of its calls, for the rules of a route.", {})
     needs: Needs = key("What its requests need: some of tools, vision, files and thinking.", ())
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.repeats and "turns" in self.model_fields_set:
+            raise ValueError("repeats goes with single requests, not with turns: a talk never comes again")
+        return self
 
     def rate_at(self, now: float) -> float:
         """Requests a second at a moment."""
@@ -328,6 +339,7 @@ class Expect(Section):
     fallbacks: Percents | None = key("Of a route: the share of answers from another tier than the first.")
     hedges: Percents | None = key("Of a route: hedges as a share of its requests.")
     hits: Percents | None = key("Of a route: the share of its requests that the cache answered.")
+    prompt_cache: Percents | None = key("The share of its prompts' tokens that the vendor's prompt cache had.")
     share: Percents | None = key("Of a target: its share of all answers.")
     opened: Counts | None = key("Of a target: how often its breaker opened.")
 

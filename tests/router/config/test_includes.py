@@ -213,6 +213,13 @@ def test_all_files_together_are_bounded(tmp_path: Path) -> None:
     assert "all files have over 100,000 values together" in found
 
 
+def test_lines_that_a_message_names_are_those_of_the_file(tmp_path: Path) -> None:
+    rules = "routes:\n  x:\n    targets: [a/m]\n    when:\n      - {to: chat}\n      - {if: {tags: {t: u}}, to: chat}\n"
+    found = read(tmp_path, routes=ROOT, teams__a=rules)
+    assert found[0].startswith("teams/a.yaml:6:")
+    assert "the rule of line 5 always holds" in found[0]
+
+
 def test_editors_check_both_kinds_of_files() -> None:
     """What a file lacks may be in those that it includes; an included one has fewer keys, and needs none."""
     whole, included = (Draft202012Validator(json_schema(included=each)) for each in (False, True))
