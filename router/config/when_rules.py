@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from providers import catalog
 from router.config.diagnostics import Findings, Path_
@@ -19,7 +19,8 @@ def check_when(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findi
     for name, route in file.routes.items():
         for number, rule in enumerate(route.when):
             path: Path_ = ("routes", name, "when", number)
-            text = _hidden(route.when, number, name, lambda path: findings.place(origins.get(path, (1, 1)))[1])
+            places = [origins.get(("routes", name, "when", before), (1, 1)) for before in range(number)]
+            text = _hidden(route.when, number, [findings.line(at) for at in places])
             if text:
                 findings.add(origins.get(path, (1, 1)), path, text)
             for key, said in _in_vain(file, rule):
@@ -36,20 +37,23 @@ def check_when(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findi
         findings.add(origins.get(path, (1, 1)), path, text, severity="warning")
 
 
-def _hidden(rules: Sequence[RuleConfig], number: int, route: str, line_of: Callable[[Path_], int]) -> str:
-    """Say which rules before it leave nothing to a rule; "" where it can be reached."""
+def _hidden(rules: Sequence[RuleConfig], number: int, told: Sequence[str]) -> str:
+    """Say which rules before it leave nothing to a rule; "" where it can be reached.
+
+    Args:
+        told: where those before it stand, in words.
+    """
     mine = rules[number].condition
     before = [(place, rule.condition) for place, rule in enumerate(rules[:number])]
 
     def lines(places: Sequence[int]) -> str:
-        at = [line_of(("routes", route, "when", place)) for place in places]
-        return f"line{'s' if len(at) > 1 else ''} {', '.join(map(str, at))}"
+        return " and ".join(told[place] for place in places)
 
     for place, other in before:
         if other is None:
-            return f"the rule of {lines([place])} always holds, so that none after it is reached: write it last"
+            return f"the rule of {told[place]} always holds, so that none after it is reached: write it last"
         if mine is not None and _covers(other, mine) and _spans(other, mine) and _minutes_within(other, mine):
-            return f"the rule of {lines([place])} holds whenever this one does: write this one before it"
+            return f"the rule of {told[place]} holds whenever this one does: write this one before it"
     if mine is None:
         return ""
     alike = [(place, other) for place, other in before if other is not None and _covers(other, mine)]

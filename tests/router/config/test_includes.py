@@ -217,7 +217,7 @@ def test_lines_that_a_message_names_are_those_of_the_file(tmp_path: Path) -> Non
     rules = "routes:\n  x:\n    targets: [a/m]\n    when:\n      - {to: chat}\n      - {if: {tags: {t: u}}, to: chat}\n"
     found = read(tmp_path, routes=ROOT, teams__a=rules)
     assert found[0].startswith("teams/a.yaml:6:")
-    assert "the rule of line 5 always holds" in found[0]
+    assert "the rule of teams/a.yaml:5 always holds" in found[0]
 
 
 def test_editors_check_both_kinds_of_files() -> None:

@@ -93,7 +93,7 @@ def test_rules_of_an_included_file_are_told_with_that_file(tmp_path: Path) -> No
     (tmp_path / "team.yaml").write_text(f"{team}\n    targets: [a/y]\n")
     (found,) = [each for each in load(tmp_path / "routes.yaml", env={}).diagnostics if each.severity == "error"]
     assert (Path(found.file).name, found.line) == ("team.yaml", 5)
-    assert "the rule of line 4 holds whenever this one does" in found.message
+    assert "team.yaml:4 holds whenever this one does" in found.message
     (tmp_path / "team.yaml").write_text("\n".join(team.splitlines()[:-1]) + "\n    targets: [a/y]\n")
     (rule, _), *_ = compile_plan(load(tmp_path / "routes.yaml", env={})).chains["chat"].rules
     assert rule.where == f"{tmp_path / 'team.yaml'}:4"
