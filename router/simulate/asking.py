@@ -22,6 +22,18 @@ class Question(NamedTuple):
     answer: int
 
 
+def params_of(line: Traffic, question: Question, more: Mapping[str, int]) -> dict[str, Any]:
+    """The parameters of a request; its `metadata` are what the simulated vendors go by."""
+    return {
+        "metadata": {"route": line.route, "prompt": question.prompt, "answer": question.answer, **more},
+        # The prompts are all of the same words: who asks something else does so in another namespace.
+        "cache": "use" if line.repeats else "skip",
+        "namespace": question.name if line.repeats else None,
+        "tags": dict(line.tags),
+        "require": line.require,
+    }
+
+
 async def made(
     router: Router, line: Traffic, makes: str, text: str, params: dict[str, Any]
 ) -> EmbeddingResponse | RerankResponse:

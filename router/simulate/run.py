@@ -19,7 +19,7 @@ from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
 from router.simulate.alerts import Sent, SimulatedAlerts
-from router.simulate.asking import NO_MORE, Question, made, talk
+from router.simulate.asking import NO_MORE, Question, made, params_of, talk
 from router.simulate.breakers import BreakerHistory, Watch
 from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
@@ -244,20 +244,10 @@ class Simulation:
         said: Mapping[str, Any] = NO_MORE,
     ) -> bool:
         """One request of somebody, from its beginning to its end; says whether it was answered."""
-        _, prompt, answer = question
+        prompt = question.prompt
         clock, count = self._clock, self._routes[line.route]
         text = estimated_at(prompt) if line.route in self._with_rules else self._prompt[: prompt * CHARACTERS]
-        params: dict[str, Any] = {
-            "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **more},
-            "affinity": session,
-            # The prompts are all of the same words: who asks something else does so in another namespace.
-            "cache": "use" if line.repeats else "skip",
-            "namespace": question.name if line.repeats else None,
-            "user": user,
-            "tags": dict(line.tags),
-            "require": line.require,
-            **said,
-        }
+        params = params_of(line, question, more) | {"affinity": session, "user": user, **said}
         asked, needed = asking(text, line.needs)
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()

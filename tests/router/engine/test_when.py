@@ -292,13 +292,10 @@ def test_what_the_asked_route_requires_holds_wherever_a_rule_leads() -> None:
         "c: {kind: fake}", "c: {kind: fake, labels: {region: eu}}"
     )
     routes = RULES.replace("  chat:\n", "  chat:\n    require: {region: eu}\n")
-    routes = routes.replace("targets: [a/one]", "targets: [c/one]").replace("- {if: {prompt", "- {if: {prompt")
-    text = labels + routes + "  us: {targets: [b/x, a/y, d/z]}\n"
-    router = Router.from_text(text, env={}, seed=1, monitor=False)
-    reply = ask(router, tags={"tier": "free"})
-    assert reply.target == "c/last"  # b/small is in the US
-    with pytest.raises(RouteExhausted):
-        ask(Router.from_text(text, env={}, monitor=False), "word " * 3000)  # d/long is nowhere
+    routes = routes.replace("targets: [a/one]", "targets: [c/one]").replace("long: d/long", "long: [d/long, c/large]")
+    for prompt, tags, target in (("hi", {"tier": "free"}, "c/last"), ("word " * 3000, {}, "c/large")):
+        router = Router.from_text(labels + routes, env={}, seed=1, monitor=False)
+        assert ask(router, prompt, tags=tags).target == target  # the others are elsewhere
 
 
 @pytest.mark.parametrize("word", ["wörter ", "字", "word "])
