@@ -1,9 +1,12 @@
-"""What embeddings cost beside a plain chat, and beside the `openai` SDK: one input of 1,536 numbers, and a hundred.
+"""What embeddings cost beside a plain chat, beside the `openai` SDK and LiteLLM's `aembedding`: one input of 1,536
+numbers, and a hundred.
 
-All ask one upstream over loopback, a process of its own that answers from prepared bytes (base64, as OpenAI's does).
+All ask one upstream over loopback, a process of its own that answers from prepared bytes: base64 where that is asked
+for, else numbers, as OpenAI's does.
 CPU time of the asking process, the best of several runs in turns: others on the machine only add to it.
 
     python -m benchmarks.embeddings
+    python -m benchmarks.embeddings --install       # and make LiteLLM's environment where it is missing
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ import json
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
 from benchmarks.engine import spent
+from benchmarks.environments import python_of
+from providers.embeddings import numbers_of
 from providers.made_up import vector_of
 from router import Router
 
@@ -47,10 +52,15 @@ def _answer(body: object) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(data), data)
 
 
-def _embedded(count: int) -> bytes:
+def _embedded(count: int, *, base64: bool) -> bytes:
+    vectors = [vector_of(text, NUMBERS) for text in TEXTS[:count]]
     data = [
-        {"object": "embedding", "index": index, "embedding": b64encode(vector_of(text, NUMBERS)).decode()}
-        for index, text in enumerate(TEXTS[:count])
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": b64encode(vector).decode() if base64 else numbers_of(vector).tolist(),
+        }
+        for index, vector in enumerate(vectors)
     ]
     usage = {"prompt_tokens": count, "total_tokens": count}
     return _answer({"object": "list", "data": data, "model": MODEL, "usage": usage})
@@ -60,7 +70,7 @@ class _Upstream(asyncio.Protocol):
     """One connection: a request is answered by its path, and by whether it has one input or many."""
 
     chat = _answer(CHAT)
-    answers: dict[int, bytes] = {}  # noqa: RUF012 - made once, where it serves
+    answers: dict[tuple[int, bool], bytes] = {}  # noqa: RUF012 - made once, where it serves
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -74,12 +84,14 @@ class _Upstream(asyncio.Protocol):
             return
         self._data = b""
         many = b"text 99" in body
-        self._transport.write(self.chat if b"/chat/" in head else self.answers[100 if many else 1])
+        self._transport.write(self.chat if b"/chat/" in head else self.answers[100 if many else 1, b'"base64"' in body])
 
 
 async def serve() -> None:
     """Say the port, and serve until the standard input ends."""
-    _Upstream.answers = {count: _embedded(count) for count in CALLS}
+    _Upstream.answers = {
+        (count, base64): _embedded(count, base64=base64) for count in CALLS for base64 in (True, False)
+    }
     loop = asyncio.get_running_loop()
     server = await loop.create_server(_Upstream, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -87,7 +99,25 @@ async def serve() -> None:
     server.close()
 
 
-async def measured(url: str) -> dict[str, float]:
+class _Other:
+    """A peer in a process of its own environment, which measures itself."""
+
+    def __init__(self, python: str, script: str, url: str) -> None:
+        command = [python, "-m", f"benchmarks.peers.{script}", url]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def spent(self, count: int, times: int) -> float:
+        """Seconds of CPU for a call with so many texts."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(count, times, file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+async def measured(url: str, others: Mapping[str, _Other] | None = None) -> dict[str, float]:
     """Seconds of CPU of each call, by name."""
     async with AsyncExitStack() as stack:
         router = await stack.enter_async_context(Router.from_text(FILE.format(url=url), env={}, monitor=False))
@@ -113,6 +143,11 @@ async def measured(url: str) -> dict[str, float]:
                 seconds = await spent(call, times)
                 if turn:  # the first warms up
                     runs[name].append(seconds)
+            for name, other in (others or {}).items():
+                for count, times in CALLS.items():
+                    seconds = await asyncio.to_thread(other.spent, count, times)
+                    if turn:
+                        runs.setdefault(f"{name} {count}", []).append(seconds)
         return {name: min(each) for name, each in runs.items()}
 
 
@@ -125,16 +160,27 @@ def main() -> None:
     )
     assert upstream.stdin is not None
     assert upstream.stdout is not None
+    python = python_of("litellm_router", install="--install" in sys.argv)
+    others: dict[str, _Other] = {}
     try:
-        found = asyncio.run(measured(f"http://127.0.0.1:{int(upstream.stdout.readline())}/v1"))
+        url = f"http://127.0.0.1:{int(upstream.stdout.readline())}/v1"
+        if python is not None:
+            others["litellm"] = _Other(python, "litellm_embeddings", url)
+        found = asyncio.run(measured(url, others))
     finally:
+        for other in others.values():
+            other.close()
         upstream.stdin.close()
         upstream.stdout.close()
         upstream.wait()
     chat = found["chat"]
     for count in CALLS:
-        ours, theirs = found[f"embed {count}"], found.get(f"openai {count}")
-        beside = "" if theirs is None else f"; the openai SDK {theirs * 1e6:.0f} µs, ours is {ours / theirs:.2f} of it"
+        ours = found[f"embed {count}"]
+        beside = "".join(
+            f"; {label} {theirs * 1e6:.0f} µs, ours is {ours / theirs:.2f} of it"
+            for name, label in (("openai", "the openai SDK"), ("litellm", "LiteLLM"))
+            if (theirs := found.get(f"{name} {count}")) is not None
+        )
         share = f"{ours / chat:.2f} of a plain chat ({chat * 1e6:.0f} µs)"
         print(f"{count} embeddings: {ours * 1e6:.0f} µs CPU, {share}{beside}")
 

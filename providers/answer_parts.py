@@ -5,13 +5,12 @@ Servers leave fields out, send null, or numbers as strings: each reader takes wh
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from typing import Any
 
 from msgspec.structs import replace
 
+from providers.base64_text import decoded
 from providers.content import placed
 from providers.lenient_json import as_count, as_dict, as_list, as_str
 from providers.types import AudioPart, Citation, ImagePart, Placed, ServerToolPart, TokenLogprob
@@ -25,8 +24,8 @@ def as_bytes(text: object) -> bytes:
     if not isinstance(text, str) or not text:
         return b""
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return decoded(text + "=" * (-len(text) % 4))
+    except ValueError:
         return b""
 
 
@@ -154,6 +153,14 @@ def read_cost(usage: object) -> float | None:
         return paid + (_paid(upstream) or 0.0) if told.get("is_byok") is True else paid
     ticks = _paid(told.get("cost_in_usd_ticks"), 1e10)
     return _paid(told.get("estimated_cost")) if ticks is None else ticks
+
+
+def told_cost(text: str) -> float | None:
+    """The same of a number in a header."""
+    try:
+        return _paid(float(text))
+    except ValueError:
+        return None
 
 
 def _paid(value: object, a_dollar: float = 1.0) -> float | None:

@@ -29,6 +29,24 @@ class Entry(NamedTuple):
     price: Price | None
 
 
+class _Provider(msgspec.Struct):
+    """One in the snapshot. Its models stay JSON until one of them is asked for: all of them would take 2 MB.
+
+    `newer` are those that were fetched: match, window, price and steps of each, as in the JSON.
+    """
+
+    id: str
+    api: str
+    also: list[str]
+    models: msgspec.Raw
+    newer: list[Any] = []
+
+
+class _Catalog(msgspec.Struct):
+    source: str
+    providers: list[_Provider]
+
+
 NOTHING = Entry(None, None)
 
 
@@ -59,8 +77,7 @@ def vendors() -> list[str]:
 
 def source() -> str:
     """Where the data comes from, with its version."""
-    found: str = _load()["source"]
-    return found
+    return _load().source
 
 
 def fetched_on() -> str | None:
@@ -77,14 +94,13 @@ def described() -> str:
 
 def read_anew() -> None:
     """Forget what was read, after it has changed."""
-    for cached in (_fetched, _providers, _provider_at, _lookup):
+    for cached in (_fetched, _providers, _models, _provider_at, _lookup):
         cached.cache_clear()
 
 
 @functools.cache
-def _load() -> dict[str, Any]:
-    catalog: dict[str, Any] = msgspec.json.decode(_CATALOG.read_bytes())
-    return catalog
+def _load() -> _Catalog:
+    return msgspec.json.decode(_CATALOG.read_bytes(), type=_Catalog)
 
 
 @functools.cache
@@ -93,30 +109,38 @@ def _fetched() -> dict[str, Any] | None:
 
 
 @functools.cache
-def _providers() -> dict[str, dict[str, Any]]:
+def _providers() -> dict[str, _Provider]:
     """By id. Of a provider that is in both, what was fetched is looked at first."""
-    found = {each["id"]: each for each in _load()["providers"]}
+    found = {each.id: each for each in _load().providers}
     for each in (_fetched() or {"providers": ()})["providers"]:
         older = found.get(each["id"])
-        found[each["id"]] = each if older is None else {**each, "models": [*each["models"], *older["models"]]}
+        models = msgspec.Raw(b"[]") if older is None else older.models
+        found[each["id"]] = _Provider(each["id"], each["api"], each["also"], models, each["models"])
     return found
+
+
+@functools.cache
+def _models(provider: str) -> list[Any]:
+    """Match, window, price and steps of each model."""
+    found = _providers().get(provider)
+    return [] if found is None else [*found.newer, *msgspec.json.decode(found.models)]
 
 
 @functools.lru_cache(maxsize=256)
 def _provider_at(base_url: str) -> str | None:
-    return next((name for name, each in _providers().items() if re.match(each["api"], base_url)), None)
+    return next((name for name, each in _providers().items() if re.match(each.api, base_url)), None)
 
 
 @functools.lru_cache(maxsize=4096)
 def _lookup(provider: str | None, model: str) -> Entry:
     if provider is None:
         return NOTHING
-    providers = _providers()
+    also = _providers()[provider].also
     # Gateways also write dates without dashes: gpt-5.2-20251211.
     dashed = _COMPACT_DATE.sub(r"\1-\2-\3", model)
     for written in dict.fromkeys((model, dashed)):
-        for name in (provider, *providers[provider]["also"]):
-            for match, window, base, above in providers.get(name, {}).get("models", ()):
+        for name in (provider, *also):
+            for match, window, base, above in _models(name):
                 if _matches(match, written):
                     return Entry(window, _price(base, above))
     return NOTHING

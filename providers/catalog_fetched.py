@@ -51,7 +51,7 @@ def catalog_of(published: bytes, now: datetime | None = None) -> dict[str, Any]:
     date = now.date().isoformat()
     try:
         found = [_provider(as_dict(each), date) for each in as_list(msgspec.json.decode(published))]
-    except (msgspec.DecodeError, TypeError, LookupError, RecursionError, re.error) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, re.error) as error:
         raise ValueError("it is no catalog of prices") from error
     providers = [each for each in found if each["models"]]
     if not providers:
@@ -81,12 +81,18 @@ def _model(model: dict[str, Any], date: str) -> list[Any] | None:
     for name in _NAMES:
         price = prices.get(name)
         for tier in as_list(as_dict(price).get("tiers")):
-            steps.setdefault(int(tier["start"]), {})[name] = float(tier["price"])
+            steps.setdefault(int(tier["start"]), {})[name] = _usd(tier["price"])
         price = price["base"] if isinstance(price, dict) else price
-        base.append(None if price is None else float(price))
+        base.append(None if price is None else _usd(price))
     above = [[start, *(found.get(name) for name in _NAMES)] for start, found in sorted(steps.items())]
     window = model.get("context_window")
     return [match, window if isinstance(window, int) else None, base, above]
+
+
+def _usd(price: Any) -> float:
+    if isinstance(price, bool) or not isinstance(price, int | float) or price < 0:
+        raise ValueError("a price is a number of at least 0")
+    return float(price)
 
 
 def _is_known(match: dict[str, Any]) -> bool:

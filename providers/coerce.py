@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from providers.accumulate import parse_arguments
+from providers.base64_text import decoded
 from providers.content import EFFORTS
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import opaque_of_call
@@ -361,8 +360,8 @@ def _audio(source: Any, where: str) -> AudioPart:
         data = data.partition(",")[2]
     form = form if isinstance(form, str) else "wav"
     try:
-        return AudioPart(base64.b64decode(data, validate=True), _AUDIO.get(form, f"audio/{form}"))
-    except (binascii.Error, ValueError):
+        return AudioPart(decoded(data), _AUDIO.get(form, f"audio/{form}"))
+    except ValueError:
         invalid(f"{where}: the audio is no valid base64")
 
 
@@ -375,8 +374,8 @@ def _data_url(url: str, where: str) -> tuple[str, bytes]:
     if media_type == "image/jpg":  # a usual slip, which vendors refuse
         media_type = "image/jpeg"
     try:
-        return media_type, base64.b64decode(payload, validate=True)
-    except (binascii.Error, ValueError):
+        return media_type, decoded(payload)
+    except ValueError:
         invalid(f"{where}: the data URL is no valid base64")
 
 

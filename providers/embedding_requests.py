@@ -25,7 +25,7 @@ def coerce_inputs(inputs: Inputs) -> tuple[Input, ...]:
     """
     if isinstance(inputs, str):
         return (_text(inputs, "input"),)
-    if not isinstance(inputs, Sequence) or isinstance(inputs, bytes | bytearray | memoryview):
+    if type(inputs) is not list and not _is_list(inputs):  # nearly always it is one
         invalid(f"input: a string, a list of strings or lists of tokens are expected, not {type(inputs).__name__}")
     if not inputs:
         invalid("input: the list is empty")
@@ -39,6 +39,10 @@ def coerce_inputs(inputs: Inputs) -> tuple[Input, ...]:
     )
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
+
+
 def _text(text: str, where: str) -> str:
     if not text:
         invalid(f"{where}: the text is empty")
@@ -46,7 +50,7 @@ def _text(text: str, where: str) -> str:
 
 
 def _tokens(tokens: Any, where: str) -> tuple[int, ...]:
-    if not isinstance(tokens, Sequence) or isinstance(tokens, bytes | bytearray | memoryview | str):
+    if not _is_list(tokens):
         invalid(f"{where}: a string or a list of tokens is expected, not {type(tokens).__name__}")
     if not tokens:
         invalid(f"{where}: the list is empty")
@@ -62,7 +66,7 @@ def coerce_documents(documents: Sequence[str | Mapping[str, Any]]) -> tuple[str,
     Raises:
         ProviderError: INVALID_REQUEST, with the place of what is wrong.
     """
-    if not isinstance(documents, Sequence) or isinstance(documents, str | bytes | bytearray | memoryview):
+    if not _is_list(documents):
         invalid(f"documents: a list of strings is expected, not {type(documents).__name__}")
     if not documents:
         invalid("documents: the list is empty")

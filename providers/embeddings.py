@@ -32,20 +32,10 @@ class EmbeddingLimits(Struct, frozen=True, kw_only=True):
     max_request_tokens: int | None = None
 
 
-class EmbeddingRequest(Struct, frozen=True, kw_only=True):
-    """Texts of which vectors are to be made. None means: not sent, the vendor's default holds.
-
-    `dimensions` is how many numbers each vector is to have, for models that can shorten them. `input_type` says what
-    the texts are for, to vendors that make a difference of it. `truncate=True` has the vendor cut a text that is too
-    long; otherwise that is an error. What else is here is as in `CompletionRequest`.
-    """
+class _Request(Struct, frozen=True, kw_only=True):
+    """What both kinds of requests have; see `CompletionRequest`."""
 
     model: str
-    inputs: tuple[Input, ...]
-    dimensions: int | None = None
-    input_type: InputType | None = None
-    truncate: bool | None = None
-    width: int | None = None
     user: str | None = None
     affinity: str | None = None
     namespace: str | None = None
@@ -58,15 +48,9 @@ class EmbeddingRequest(Struct, frozen=True, kw_only=True):
     routing: Routing | None = None
 
 
-class EmbeddingResponse(Data, frozen=True, kw_only=True):
-    """A vector for each input, in their order. The fields from `route` on are filled by a router.
+class _Response(Data, frozen=True, kw_only=True):
+    """What both kinds of answers have; see `CompletionResponse`."""
 
-    `data` has all numbers one after the other, as float32 in little endian; `dimensions` is how many a vector has. Of
-    `usage` the output is 0. `cost` is in USD. `cached` says that no vendor was asked.
-    """
-
-    data: bytes
-    dimensions: int
     usage: Usage = Usage()
     model: str = ""
     provider: str = ""
@@ -77,6 +61,32 @@ class EmbeddingResponse(Data, frozen=True, kw_only=True):
     cost: float | None = None
     cached: bool = False
     trace: Any = None
+
+
+class EmbeddingRequest(_Request, frozen=True, kw_only=True):
+    """Texts of which vectors are to be made. None means: not sent, the vendor's default holds.
+
+    `dimensions` is how many numbers each vector is to have, for models that can shorten them. `input_type` says what
+    the texts are for, to vendors that make a difference of it. `truncate=True` has the vendor cut a text that is too
+    long; otherwise that is an error. What else is here is as in `CompletionRequest`.
+    """
+
+    inputs: tuple[Input, ...]
+    dimensions: int | None = None
+    input_type: InputType | None = None
+    truncate: bool | None = None
+    width: int | None = None
+
+
+class EmbeddingResponse(_Response, frozen=True, kw_only=True):
+    """A vector for each input, in their order. The fields from `route` on are filled by a router.
+
+    `data` has all numbers one after the other, as float32 in little endian; `dimensions` is how many a vector has. Of
+    `usage` the output is 0. `cost` is in USD. `cached` says that no vendor was asked.
+    """
+
+    data: bytes
+    dimensions: int
 
     @property
     def count(self) -> int:
@@ -110,26 +120,15 @@ class EmbeddingResponse(Data, frozen=True, kw_only=True):
         return {"embeddings": self.lists(), **built}
 
 
-class RerankRequest(Struct, frozen=True, kw_only=True):
+class RerankRequest(_Request, frozen=True, kw_only=True):
     """Documents that are to be ranked by how well they answer a query; `top_n` wants the best only.
 
     What else is here is as in `CompletionRequest`.
     """
 
-    model: str
     query: str
     documents: tuple[str, ...]
     top_n: int | None = None
-    user: str | None = None
-    affinity: str | None = None
-    namespace: str | None = None
-    caller: str | None = None
-    end_user: str | None = None
-    tags: dict[str, str] | None = None
-    timeout: dict[str, float | Literal["off"]] | None = None
-    extra_body: dict[str, Any] | None = None
-    extra_headers: dict[str, str] | None = None
-    routing: Routing | None = None
 
 
 class Ranked(Struct, frozen=True):
@@ -139,20 +138,10 @@ class Ranked(Struct, frozen=True):
     score: float
 
 
-class RerankResponse(Data, frozen=True, kw_only=True):
+class RerankResponse(_Response, frozen=True, kw_only=True):
     """The documents, the best first. The fields from `route` on are filled by a router."""
 
     results: tuple[Ranked, ...] = ()
-    usage: Usage = Usage()
-    model: str = ""
-    provider: str = ""
-    request_id: str | None = None
-    left_out: tuple[str, ...] = ()
-    route: str | None = None
-    target: str | None = None
-    cost: float | None = None
-    cached: bool = False
-    trace: Any = None
 
 
 AnyRequest: TypeAlias = CompletionRequest | EmbeddingRequest | RerankRequest

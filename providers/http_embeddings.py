@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from msgspec.structs import replace
 
@@ -31,6 +31,8 @@ Encoded = tuple[str, dict[str, Any]]  # path and body
 
 class HttpEmbeddings(HttpProvider):
     """A provider over HTTP that makes embeddings, and may rank documents."""
+
+    checks_vectors: ClassVar[bool] = True  # that they are numbers: nobody has to look again
 
     @abstractmethod
     def encode_embedding(self, request: EmbeddingRequest) -> Encoded:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from importlib import import_module
@@ -25,6 +25,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.model_list import all_names
 from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translated, with_headers
+from providers.parts import LARGE, is_large
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -42,6 +43,7 @@ from providers.stream_reading import (
     with_left_out,
 )
 from providers.surrogates import encode_json
+from providers.threads import in_thread
 from providers.timeouts import bounded, for_call, timed
 from providers.transport.headers import TELLING, remaining_quota, request_id_of
 from providers.types import (
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
 _ERROR_BYTES = 256 * 1024  # of an error's body that are read
+_NOTHING: tuple[str, ...] = ()
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 
 
@@ -71,19 +74,18 @@ class HttpProvider(ABC):
 
     default_base_url: ClassVar[str]
     models_path: ClassVar[str] = "/models"
-    line_decoder: ClassVar[Callable[[], LineDecoder]]
+    line_decoder: ClassVar[type[LineDecoder]]
     # Content types of answers that are no stream though one was asked for: an error, or `stream` was ignored.
     whole_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/html"})
 
     def __init__(self, settings: ProviderSettings) -> None:
-        self.name = settings.name
-        self.settings = settings
+        self.name, self.settings = settings.name, settings
         self._http: HttpClient | None = None
         self._validates = settings.options.get("validate", True) is True
         self._quotas: dict[str, RemainingQuota] = {}  # by model
         self._refused = RefusedFields()
-        self._credential = None if settings.credential is None else Credential(settings.credential, settings.name)
-        self._scrub = Scrubber(settings, self._credential)
+        self.credential = None if settings.credential is None else Credential(settings.credential, settings.name)
+        self._scrub = Scrubber(settings, self.credential)
 
     # --- what a subclass says
 
@@ -119,6 +121,9 @@ class HttpProvider(ABC):
     def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
         """The path for a client's own body in the protocol of `wire`, and the body as this endpoint takes it."""
         raise AssertionError("a provider that has a wire says where its bodies go")
+
+    def headers_of(self, request: AnyRequest) -> dict[str, str]:
+        return dict(request.extra_headers or {})  # of this request alone
 
     def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
         """Whether the vendor is known to have a tool of its own of this name."""
@@ -186,12 +191,8 @@ class HttpProvider(ABC):
         validate(request)
         asked = self.encode_count(adapted(request, self.schema_rules))
         if asked is None:
-            raise ProviderError(
-                ErrorCode.UNSUPPORTED,
-                "this vendor has no endpoint that counts tokens",
-                provider=self.name,
-                model=request.model,
-            )
+            message = "this vendor has no endpoint that counts tokens"
+            raise ProviderError(ErrorCode.UNSUPPORTED, message, provider=self.name, model=request.model)
         body = await self._ask("POST", *asked, request)
         tokens = body.get("input_tokens") if isinstance(body, dict) else None
         if type(tokens) is not int:
@@ -225,8 +226,8 @@ class HttpProvider(ABC):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._credential is not None:
-            self._credential.close()
+        if self.credential is not None:
+            self.credential.close()
         if self._http is not None:
             await self._http.aclose()
 
@@ -239,14 +240,15 @@ class HttpProvider(ABC):
     # --- how it is done
 
     def _timeout_of(self, request: CompletionRequest) -> Timeout:
-        timeout = self.settings.timeout
-        return for_call(timeout, request.timeout) if request.timeout else timeout
+        return for_call(self.settings.timeout, request.timeout) if request.timeout else self.settings.timeout
 
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
             response, left_out = await self._open(request, stream=False)
-            answer = self._whole(await response.read(), response, request)
-            return with_left_out(answer, left_out) if left_out else answer
+            data = await response.read()
+            if len(data) > LARGE:
+                return with_left_out(await in_thread(self._whole, data, response, request), left_out)
+            return with_left_out(self._whole(data, response, request), left_out)
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
@@ -255,9 +257,9 @@ class HttpProvider(ABC):
             response, state.left_out = await self._open(request, stream=True)
             try:
                 start = await beginning(response, state)
-                if is_stream(response, start, type(self).line_decoder, self.whole_types):
+                if is_stream(response, start, self.line_decoder, self.whole_types):
                     state.decoder = self._stream_decoder(request, request_id_of(response.headers))
-                    lines = type(self).line_decoder()
+                    lines = self.line_decoder()
                     async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk
@@ -285,20 +287,20 @@ class HttpProvider(ABC):
         """
         if self._validates:
             validate(request)
-        untold: tuple[str, ...] = ()
-        native = self._native(request)
+        native, untold = self._native(request), _NOTHING
         if native is None:
             request, untold = translated(request, self.name, self.schema_rules, self.runs)
         elif native.headers:
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
-        refusals = self._refused.get(request.model, ())
-        edited = False  # what was said before was changed
+        refusals, large, edited = self._refused.get(request.model, ()), is_large(request), False  # what was said before
         for repeats in range(_REPEATS + 1):
-            path, body = self._encoded(request, stream=stream)
+            write = partial(self._encoded, request, stream=stream)
+            path, body = await in_thread(write) if large else write()
             effective = refusals if native is None else ours(refusals, body, native)
             body, left_out = without(body, effective) if effective else (body, ())
             try:
-                response = await self._send("POST", path, body, request)
+                sent = await in_thread(encode_json, body) if large else body
+                response = await self._send("POST", path, sent, request)
             except ProviderError as error:
                 more = refused(error, body)
                 if native is not None:
@@ -328,14 +330,14 @@ class HttpProvider(ABC):
         return self.placed(body, request, stream=stream)
 
     async def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, request: AnyRequest, *, again: bool = False
+        self, method: str, path: str, body: dict[str, Any] | bytes | None, request: AnyRequest, *, again: bool = False
     ) -> HttpResponse:
-        call = None if self._credential is None else self._credential.call(self.key_headers)
+        call = None if self.credential is None else self.credential.call(self.key_headers)
         response = await self._client().open(
             method,
             path,
-            None if body is None else encode_json(body),
-            headers=dict(request.extra_headers or {}),
+            encode_json(body) if isinstance(body, dict) else body,
+            headers=self.headers_of(request),
             connect=request.timeout.get("connect") if request.timeout else None,
             authorize=call,
         )
@@ -349,9 +351,8 @@ class HttpProvider(ABC):
             return response
         try:
             said = await response.beginning(_ERROR_BYTES)  # none is enough: the status tells
-            error = classify(
-                response.status, said, response.headers, provider=self.name, model=request.model, now=time.time()
-            )
+            of, headers = request.model, response.headers
+            error = classify(response.status, said, headers, provider=self.name, model=of, now=time.time())
         finally:
             await response.aclose()
         if call is not None and call.was_refused(error, response.headers):
@@ -362,7 +363,7 @@ class HttpProvider(ABC):
 
     @property
     def _sent_key(self) -> str | None:
-        return self.settings.secret if self._credential is None else self._credential.sent
+        return self.settings.secret if self.credential is None else self.credential.sent
 
     def _client(self) -> HttpClient:
         if self._http is None:
@@ -384,9 +385,8 @@ class HttpProvider(ABC):
         except ProviderError:
             if not error_in(body):
                 raise
-            raise classify_payload(
-                body, None, response.headers, provider=self.name, model=request.model, now=time.time()
-            ) from None
+            of, headers = request.model, response.headers
+            raise classify_payload(body, None, headers, provider=self.name, model=of, now=time.time()) from None
         answer = accepted(answer, request, self._scrub)
         if self._native(request) is not None:
             return replace(answer, native=not quotes(data, self._sent_key))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
-from providers.types import CompletionRequest, FilePart, ImagePart, Part, TextPart
+from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, Part, TextPart
 
+LARGE = 1024 * 1024  # bytes of which JSON is read and written in a thread
 _TEXTS = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml"}
     | {"application/javascript", "application/sql", "application/x-ndjson", "application/x-sh"}
@@ -55,9 +55,20 @@ def check_kept(content: str | tuple[Part, ...], model: str, provider: str | None
             raise ProviderError(ErrorCode.UNSUPPORTED, message, model=model)
 
 
-def data_url(data: bytes, media_type: str) -> str:
-    """RFC 2397."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+def is_large(request: CompletionRequest) -> bool:
+    """Whether a request holds so much data that it is written in a thread beside the event loop."""
+    for message in request.messages:  # noqa: SIM110 - every call asks this, and `any` would cost twice as much
+        if type(message.content) is not str and _weight(message.content) > LARGE:
+            return True
+    return False
+
+
+def _weight(content: object) -> int:
+    return sum(
+        len(part.data or b"")
+        for part in (content if isinstance(content, tuple) else ())
+        if isinstance(part, ImagePart | FilePart | AudioPart)
+    )
 
 
 def cache_control(part: TextPart) -> dict[str, Any]:

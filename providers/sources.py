@@ -48,6 +48,22 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
         return "Issued(…)"
 
 
+class CredentialState(msgspec.Struct, frozen=True):
+    """How a connection's credential is; no part of it. Moments are in seconds since 1970.
+
+    `fetched` is when the one that is held was issued, None where there is none; `ends` when it is no longer sent, None
+    where it holds until it is refused. `failures` are the fetches that failed since then, `why` what the last one
+    failed with, and `retry` when the next one is made.
+    """
+
+    source: str
+    fetched: float | None = None
+    ends: float | None = None
+    failures: int = 0
+    why: str = ""
+    retry: float | None = None
+
+
 class Source(Protocol):
     """A way to get a credential. It holds no connection and no credential: each `fetch` begins anew."""
 

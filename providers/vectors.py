@@ -27,16 +27,20 @@ def joined(entries: object, count: int) -> tuple[bytes, int]:
     """
     if not isinstance(entries, list):
         _wrong("the answer has no list of embeddings")
-    places = _places([as_dict(entry).get("index") for entry in entries], count)
+    found = [entry if type(entry) is _Entry else _entry(as_dict(entry)) for entry in entries]
     ordered: list[object] = [None] * count
-    for place, entry in zip(places, entries, strict=True):
-        ordered[place] = as_dict(entry).get("embedding")
+    for place, entry in zip(_places([entry.index for entry in found], count), found, strict=True):
+        ordered[place] = entry.embedding
     return packed(ordered, count)
 
 
 class _Entry(msgspec.Struct):
     embedding: bytes
     index: Any = None
+
+
+def _entry(told: dict[str, Any]) -> _Entry:
+    return _Entry(told.get("embedding"), told.get("index"))  # type: ignore[arg-type]  # whatever it is: it is looked at
 
 
 class _Answer(msgspec.Struct):
@@ -60,8 +64,7 @@ def of_base64(data: bytes) -> dict[str, Any] | None:
         return None
     if found.error is not None:
         return None
-    entries = [{"index": entry.index, "embedding": entry.embedding} for entry in found.data]
-    return {"data": entries, "usage": found.usage, "model": found.model}
+    return {"data": found.data, "usage": found.usage, "model": found.model}
 
 
 def packed(vectors: object, count: int) -> tuple[bytes, int]:
@@ -90,7 +93,7 @@ def _places(indexes: Sequence[object], count: int) -> Sequence[int]:
     """The place of each entry; where none says its own, that in which it came."""
     if len(indexes) != count:
         _wrong(f"{count} embeddings were asked for, and {len(indexes)} came")
-    if all(index is None for index in indexes):
+    if all(index is None for index in indexes) or (count == 1 and indexes[0] == 0 and type(indexes[0]) is int):
         return range(count)
     seen: set[int] = set()
     for index in indexes:

@@ -21,7 +21,7 @@ from providers.evidence import concern
 from providers.printable import one_line
 from router.engine.engine import Engine
 from router.plan.plan import Plan
-from router.plan.target import Key, Target
+from router.plan.target import Target
 from router.state.breaker import Breaker
 from router.views.events import Event
 from router.views.figures import HealthCheck
@@ -44,6 +44,8 @@ class HealthChecks:
         self._engine = engine
         self._every: Mapping[str, float] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._doubted: set[str] = set()  # those whose server failed
+        weakref.finalize(self, _stop, self._tasks)
 
     def adopt(self, plan: Plan) -> None:
         """Check what a plan says, from now on."""
@@ -53,9 +55,10 @@ class HealthChecks:
         for name in [name for name, every in self._every.items() if wanted.get(name) != every]:
             self._end(name)
         self._every = wanted
-        for name in wanted.keys() - self._tasks.keys() if loop is not None and loop.is_running() else ():
-            task = self._tasks[name] = asyncio.get_running_loop().create_task(_keep_on(weakref.ref(self), name))
-            weakref.finalize(self, _stop, task.get_loop(), weakref.ref(task))
+        for name in wanted if loop is not None and loop.is_running() else ():
+            task = self._tasks.get(name)
+            if task is None or task.done():  # there may be somebody to ask now
+                self._tasks[name] = asyncio.get_running_loop().create_task(_keep_on(weakref.ref(self), name))
 
     def on_new_loop(self) -> None:
         """Go on with the running loop: tasks belong to one."""
@@ -82,7 +85,8 @@ class HealthChecks:
         rng = self._engine.rng
         if found is None:
             return min(every, AGAIN) * rng.random()  # routers that start together ask one after the other
-        is_doubtful = found.ok is False and any(breaker.state == "closed" for breaker in self._key_breakers(name))
+        breakers = self._key_breakers(name) if name in self._doubted else []
+        is_doubtful = any(breaker.state == "closed" and not breaker.manual for breaker in breakers)
         return (min(every, AGAIN) if is_doubtful else every) * (1 + rng.uniform(-_JITTER, _JITTER))
 
     async def check(self, name: str) -> HealthCheck | None:
@@ -90,7 +94,8 @@ class HealthChecks:
         plan, target = self._engine.plan, self._target(name)
         if target is None:
             return None
-        found = None
+        failed: list[str] = []
+        self._doubted.discard(name)
         for key in plan.catalogue.keys[name]:
             provider = self._engine.providers.of(target, key)
             if not isinstance(provider, ListsModels):
@@ -99,10 +104,19 @@ class HealthChecks:
             if error is not None and error.code is ErrorCode.CANCELLED:
                 return None
             now = self._engine.enter_loop().time()
-            found = self._learn(name, target, key, error, now)
-            if found.ok is False:
-                break  # the others would fare no better, and hear no worse
-        return found
+            if error is not None and CONSEQUENCES[error.code].breaker == "failure":
+                self._doubted.add(name)
+                for breaker in self._key_breakers(name):
+                    self._failed(breaker, name, now)
+                failed = [f"{error.code}: {error.message}"]
+                break  # the server, whatever the key
+            own = self._engine.states.key_guard(target, key).breaker
+            if error is not None and _is_about_key(error):
+                self._refused(own, name, now)
+                failed.append(f"{f'key {key.number}: ' if key.number else ''}{error.code}: {error.message}")
+            else:
+                self._passed(own, name, now, is_taken=error is None)
+        return self._tell(name, one_line("; ".join(failed)))
 
     async def _ask(self, provider: ListsModels) -> ProviderError | None:
         try:
@@ -116,44 +130,47 @@ class HealthChecks:
             return ProviderError(ErrorCode.SERVER_ERROR, f"{type(error).__name__}: {error}")
         return None
 
-    def _learn(self, name: str, target: Target, key: Key, error: ProviderError | None, now: float) -> HealthCheck:
-        """Have breakers know what came of a check; it is told when it is another than before."""
-        code = None if error is None else error.code
-        own = self._engine.states.key_guard(target, key).breaker
-        if code is not None and CONSEQUENCES[code].breaker == "failure":
-            ok = False
-            for breaker in self._key_breakers(name):
-                self._failed(breaker, name, now)
-        elif error is not None and _is_about_key(error):
-            ok = False
-            if own.state == "closed":
-                own.trip(now)
-        else:  # it answers: that it lists no models, or not now, says nothing of what it serves
-            ok = True
-            for breaker in (own, *self._target_breakers(name)):
-                # The key was taken just now; that a model was refused, a list of models does not mend.
-                is_mended = not breaker.refused or (breaker is own and code is None)
-                if breaker.state == "open" and not breaker.manual and is_mended:
-                    breaker.mend(now)
-        why = "" if error is None else one_line(f"{error.code}: {error.message}")
-        found = HealthCheck(ok, now + self._engine.telemetry.offset, "" if ok else why, _every(self._engine.plan, name))
-        before, self.found[name] = self.found.get(name), found
-        if (before is None and not ok) or (before is not None and before.ok != ok):
-            sentence = f"{name} passes its health check again" if ok else f"{name} fails its health check: {why}"
-            level = "good" if ok else "warning"
-            fields = {"ok": ok, "code": code}
-            self._engine.telemetry.publish(
-                Event(found.time, "health", sentence, level, name, fields=fields)  # type: ignore[arg-type]  # one of two levels
-            )
-        return found
-
     def _failed(self, breaker: Breaker, name: str, now: float) -> None:
+        """Count a failed check as a failed call; what is open stays so until the next one."""
         if breaker.state == "closed":
             breaker.failure(breaker.acquire(now), now)
-        elif not breaker.manual:
-            until = now + _HELD * _every(self._engine.plan, name)
-            breaker.open_with(max(breaker.until, until), "its health check fails", now, refused=False)
+        else:
+            self._keep_open(breaker, name, now, refused=False)
+
+    def _refused(self, breaker: Breaker, name: str, now: float) -> None:
+        """Open the breaker of a key that is wrong."""
+        if breaker.state == "closed":
+            breaker.trip(now)
+        else:
+            self._keep_open(breaker, name, now, refused=True)
+
+    def _keep_open(self, breaker: Breaker, name: str, now: float, *, refused: bool) -> None:
+        if not breaker.manual:
+            until = max(breaker.until, now + _HELD * _every(self._engine.plan, name))
+            breaker.open_with(until, "its health check fails", now, refused=refused)
             breaker.own = True
+
+    def _passed(self, own: Breaker, name: str, now: float, *, is_taken: bool) -> None:
+        """Have what failures opened tried at once. A list of models mends no refusal of a model, but of a key which
+        was taken for it. A server that lists no models, or not now, answers as well.
+        """
+        for breaker in (own, *self._target_breakers(name)):
+            is_mended = not breaker.refused or (breaker is own and is_taken)
+            if breaker.state == "open" and not breaker.manual and is_mended:
+                breaker.mend(now)
+
+    def _tell(self, name: str, why: str) -> HealthCheck:
+        """Keep what came of a check; it is an event where it is another thing than before."""
+        telemetry, ok = self._engine.telemetry, not why
+        time = self._engine.enter_loop().time() + telemetry.offset
+        found = HealthCheck(ok, time, why, _every(self._engine.plan, name))
+        before, self.found[name] = self.found.get(name), found
+        if ok and before is not None and not before.ok:
+            telemetry.publish(Event(time, "health", f"{name} passes its health check again", "good", name))
+        elif not ok and (before is None or before.ok):
+            sentence = f"{name} fails its health check: {why}"
+            telemetry.publish(Event(time, "health", sentence, "warning", name, fields={"why": why}))
+        return found
 
     def _target(self, name: str) -> Target | None:
         return next((target for target in self._engine.plan.targets if target.provider == name), None)
@@ -198,7 +215,7 @@ async def _keep_on(checks: weakref.ref[HealthChecks], name: str) -> None:
         del found
 
 
-def _stop(loop: asyncio.AbstractEventLoop, task: weakref.ref[asyncio.Task[None]]) -> None:
-    running = task()
-    if running is not None and not loop.is_closed():
-        loop.call_soon_threadsafe(running.cancel)
+def _stop(tasks: Mapping[str, asyncio.Task[None]]) -> None:
+    for task in tasks.values():
+        if not task.get_loop().is_closed():
+            task.get_loop().call_soon_threadsafe(task.cancel)

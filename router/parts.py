@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from router.alerts.watcher import Watcher
     from router.cache.cached import CacheControl, CachedRequests
     from router.cache.shared_level import SharedAnswers
+    from router.cache.vectors import CachedVectors
     from router.engine.acceptance import Accept
     from router.engine.embedder import Embedder
     from router.health_checks import HealthChecks
@@ -61,13 +62,16 @@ class Parts:
     ) -> None:
         self._seed, self._given, self._wall_clock, self._monitored = seed, providers, wall_clock, monitored
         self.engine = Engine(plan, rng=random.Random(seed), providers=providers, wall_clock=wall_clock, accept=accept)
-        self.report = Report(self.engine.telemetry, self.engine.states, self.engine.spending)
+        self.report = Report(
+            self.engine.telemetry, self.engine.states, self.engine.spending, self.engine.providers.credential
+        )
         self.report.shadows = self.engine.shadows
         self.follower: FileFollower | None = None
         self.env: Mapping[str, str] | None = None  # variables for `${…}`; None: those of the process
         self._watch = False
         self._cached: CachedRequests | None = None
         self._embedder: Embedder | None = None
+        self._vectors: CachedVectors | None = None
         self._ledger: Ledger | None = None
         self._monitor: asyncio.Task[None] | None = None
         self._sharing: Sharing | None = None
@@ -290,10 +294,11 @@ class Parts:
         cached = self.cached(chain, control, trace)
         if cached is None:
             return await self.embedder().embed(chain, request, trace)
-        from router.cache.vectors import CachedVectors  # here: only routers with a cache need it
+        if self._vectors is None:
+            from router.cache.vectors import CachedVectors  # here: only routers with a cache need it
 
-        vectors = CachedVectors(self.embedder(), cached.cache, self.engine.wall_clock)
-        return await vectors.embed(chain, request, trace, control)
+            self._vectors = CachedVectors(self.engine, self.embedder(), cached.cache)
+        return await self._vectors.embed(chain, request, trace, control)
 
     def open_ledger(self) -> None:
         """Keep the budgets of a file on disk, where its other processes see them. It blocks for some milliseconds."""

@@ -60,7 +60,7 @@ class Router(EmbeddingCalls, FileCalls):
         plan: a compiled file, see `from_yaml` and `from_text`.
         seed: of the router's only source of chance (jitter), to reproduce a run.
         providers: ready ones by name (or by a key's identity), in place of those that the file's settings would make.
-        wall_clock: seconds since 1970, for the periods of budgets; tests and simulations have their own.
+        wall_clock: seconds since 1970, for budgets and the hours of rules; tests have their own.
         monitor: False opens no socket to watch it by, whatever the file says (docs/monitor.md).
         exchange: carries what is shared in place of a connection to the file's server, also in virtual time.
         accept: is shown every answer and may be async: False, or a text that says why, refuses it (docs/structured.md).
@@ -203,6 +203,19 @@ class Router(EmbeddingCalls, FileCalls):
         """
         return await self._parts.answer(*self._engine.begin(route_of(request, route), as_it_is, request), cache)
 
+    @overload
+    def stream(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        response_format: type[T] | TypeAdapter[T],
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+        **params: Unpack[OtherParams],
+    ) -> RouterStream[T]: ...
+
+    @overload
     def stream(
         self,
         route: str,
@@ -211,7 +224,17 @@ class Router(EmbeddingCalls, FileCalls):
         cache: CacheControl = "use",
         can_restart: bool = True,
         **params: Unpack[RequestParams],
-    ) -> RouterStream:
+    ) -> RouterStream: ...
+
+    def stream(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+        **params: Unpack[RequestParams],
+    ) -> RouterStream[Any]:
         """Stream an answer: returns an async context manager and async iterator of `StreamChunk`.
 
         Until its first content a failure moves on to the next target, unseen; after it, a broken stream
@@ -221,7 +244,7 @@ class Router(EmbeddingCalls, FileCalls):
             can_restart: False for who can't take back what was shown: a break that the route would mend by beginning
                 anew is raised then; where it can go on from the text, it does.
         """
-        begun = self._engine.begin(route, build_request, route, messages, params)
+        begun = self._engine.begin(route, build_request, route, messages, params, streaming=True)
         return self._parts.open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
 
     def ask_stream(
@@ -233,7 +256,7 @@ class Router(EmbeddingCalls, FileCalls):
         can_restart: bool = True,
     ) -> RouterStream:
         """Stream the answer to a request that is ready: to `stream` what `ask` is to `complete`."""
-        begun = self._engine.begin(route_of(request, route), as_it_is, request)
+        begun = self._engine.begin(route_of(request, route), as_it_is, request, streaming=True)
         return self._parts.open(LiveStream(self._engine, *begun, can_restart=can_restart), cache)
 
     @property

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypeVar, Unpack, overload
 
 from providers import forks
 from providers.embedding_requests import Inputs
@@ -26,7 +26,7 @@ from router.state.spending import Spent
 from router.telemetry.recorder import Telemetry
 from router.views.figures import Snapshot
 from router.views.file import ReloadResult
-from router.views.reply import Reply
+from router.views.reply import Reply, T_co
 from router.views.trace import Trace
 
 if TYPE_CHECKING:
@@ -113,6 +113,19 @@ class SyncRouter:
         """Get one whole answer, blocking; see `Router.complete`."""
         return self._run(self._router.complete(route, messages, cache=cache, **params))
 
+    @overload
+    def stream(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        response_format: type[T] | TypeAdapter[T],
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+        **params: Unpack[OtherParams],
+    ) -> SyncStream[T]: ...
+
+    @overload
     def stream(
         self,
         route: str,
@@ -121,7 +134,17 @@ class SyncRouter:
         cache: CacheControl = "use",
         can_restart: bool = True,
         **params: Unpack[RequestParams],
-    ) -> SyncStream:
+    ) -> SyncStream: ...
+
+    def stream(
+        self,
+        route: str,
+        messages: Messages,
+        *,
+        cache: CacheControl = "use",
+        can_restart: bool = True,
+        **params: Unpack[RequestParams],
+    ) -> SyncStream[Any]:
         """Stream an answer: returns a context manager and iterator of chunks; see `Router.stream`."""
         return SyncStream(self, self._router.stream(route, messages, cache=cache, can_restart=can_restart, **params))
 
@@ -304,15 +327,15 @@ class SyncRouter:
             return self._thread
 
 
-class SyncStream:
+class SyncStream(Generic[T_co]):
     """A blocking stream; `response` is complete after the last chunk."""
 
-    def __init__(self, owner: SyncRouter, stream: RouterStream) -> None:
+    def __init__(self, owner: SyncRouter, stream: RouterStream[T_co]) -> None:
         self._owner = owner
         self._stream = stream
 
     @property
-    def response(self) -> Reply:
+    def response(self) -> Reply[T_co]:
         """The answer accumulated so far, with route, target, cost and trace."""
         return self._stream.response
 

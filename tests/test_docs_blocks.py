@@ -77,7 +77,7 @@ async def a_server(source: str, _: Path) -> AsyncIterator[tuple[str, dict[str, A
 @asynccontextmanager
 async def a_call(source: str, _: Path) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """A router that an app without a loop has."""
-    text = "providers: {openai: {kind: fake}, local: {kind: fake}}\nmodels: {mini: openai/mini}\n"
+    text = "providers: {openai: {kind: fake}, local: {kind: fake, labels: {region: eu}}}\nmodels: {mini: openai/mini}\n"
     text += "routes: {chat: [mini, local/llama]}\n"
     fakes = {name: FakeProvider.scripted(name=name) for name in ("openai", "local")}
     with SyncRouter.from_text(text, providers=fakes) as router:
@@ -111,7 +111,7 @@ async def all_sorts(source: str, folder: Path) -> AsyncIterator[tuple[str, dict[
             text += f'  {name}: {{kind: {kind}, {more}base_url: "{simulator.base_url(kind)}", api_key: k}}\n'
         text += "routes: {chat: {targets: [openai/gpt-4o], fallbacks: [chat/gpt-4o, claude/claude-sonnet-4-5]}}\n"
         with SyncRouter.from_text(text, env={}) as router:
-            space: dict[str, Any] = {"router": router}
+            space: dict[str, Any] = {"router": router, "users_own_key": "k2"}
             exec("from pathlib import Path\nfrom providers import AudioPart, Message, ServerTool", space)
             yield source, space
 
@@ -119,6 +119,7 @@ async def all_sorts(source: str, folder: Path) -> AsyncIterator[tuple[str, dict[
 Context = Callable[[str, Path], Any]
 CONTEXTS: dict[str, Context] = {  # by a word of the block
     "router.embed(": an_index,
+    "credentials={": all_sorts,
     "ServerTool(": all_sorts,
     "FilePart(": all_sorts,
     "from_yaml": a_file,
@@ -175,7 +176,7 @@ BASE: dict[str, dict[str, Any]] = {
     "providers": {name: {"kind": "openai", "api_key": "k"} for name in ("openai", "groq", "anthropic", "local")},
     "models": {
         name: {"provider": "local", "id": name, "price": {"input": 1, "output": 5}}
-        for name in ("mini", "haiku", "llama", "long", "offline", "spare", "luna", "qwen")
+        for name in ("mini", "haiku", "llama", "long", "offline", "spare", "luna", "qwen", "cheap")
     },
     "routes": dict.fromkeys(("chat", "fast", "code", "smart"), "mini"),
 }

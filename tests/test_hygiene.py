@@ -48,6 +48,7 @@ def test_the_public_face() -> None:
 LONG = {
     "router/telemetry/recorder.py": "the counting of a request is one table of what happens when, on the hot path",
     "router/config/schema.py": "the keys of the language, in the order in which a file has them",
+    "router/router.py": "the public face: calls whose answers have types are declared once for each form",
     "providers/coerce.py": "all shapes in which apps hand their messages over",
 }
 

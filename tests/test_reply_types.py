@@ -18,7 +18,7 @@ from typing import Any, TypedDict, assert_type
 
 from pydantic import BaseModel, TypeAdapter
 
-from router import Reply, Router, SyncRouter
+from router import Reply, Router, RouterStream, SyncRouter
 from router.views.trace import Trace
 
 
@@ -53,13 +53,21 @@ async def asks(router: Router) -> None:
     assert_type((await router.complete("chat", "x", tools=[add], cache="skip")).text, str)
     union: Reply = await router.complete("chat", "x", response_format=Model | Data)
     async with router.stream("chat", "x", response_format=Model) as stream:
-        assert_type(stream.response.parsed, Any)
+        assert_type(stream, RouterStream[Model])
+        assert_type(stream.response.parsed.a, int)
+    async with router.stream("chat", "x", response_format=TypeAdapter(list[Data]), can_restart=False) as listed:
+        assert_type(listed.response.parsed, list[Data])
+    async with router.stream("chat", "x", cache="skip") as plain:
+        assert_type(plain.response.parsed, Any)
+    kept: RouterStream = plain
     for call in reply.tool_calls:
         assert_type((await call.run_async([add])).is_error, bool)
 
 
 def waits(router: SyncRouter) -> Reply[Model]:
     assert_type(router.complete("chat", "x").text, str)
+    with router.stream("chat", "x", response_format=Typed) as stream:
+        assert_type(stream.response.parsed, Typed)
     return router.complete("chat", "x", response_format=Model)
 
 
@@ -85,6 +93,7 @@ async def asks(router: Router) -> None:
     reply.parsed.b
     await router.complete("chat", "x", response_format=Model, max_tokens="5")
     await router.complete("chat", "x", response_format=5)
+    router.stream("chat", "x", response_format=Model).response.parsed.c
 """
 
 
@@ -111,4 +120,5 @@ def test_the_value_has_the_type_that_was_asked_for(tmp_path: Path) -> None:
 def test_mistakes_are_seen(tmp_path: Path) -> None:
     told = checked(tmp_path, WRONG)
     assert '"Model" has no attribute "b"' in told
+    assert '"Model" has no attribute "c"' in told
     assert told.count(": error: No overload variant") == 2

@@ -5,9 +5,9 @@ Protocol: Anthropic's Messages API reference, and its pages on vision, PDFs, fil
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
+from providers.base64_text import encoded
 from providers.errors import ErrorCode, ProviderError
 from providers.ordering import cited
 from providers.parts import cache_control, check_kept, is_text
@@ -89,7 +89,7 @@ def _image_source(part: ImagePart, request: CompletionRequest) -> dict[str, Any]
         return {"type": "url", "url": part.url}
     if part.media_type not in _IMAGES:
         raise unsupported(request, f"takes images as JPEG, PNG, GIF and WebP, not as {part.media_type}")
-    data = base64.b64encode(part.data or b"").decode("ascii")
+    data = encoded(part.data or b"")
     return {"type": "base64", "media_type": part.media_type or "image/png", "data": data}
 
 
@@ -102,7 +102,7 @@ def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
     elif is_text(part):
         source = {"type": "text", "media_type": "text/plain", "data": data.decode("utf-8", "replace")}
     elif part.media_type == "application/pdf":
-        source = {"type": "base64", "media_type": part.media_type, "data": base64.b64encode(data).decode("ascii")}
+        source = {"type": "base64", "media_type": part.media_type, "data": encoded(data)}
     else:
         raise unsupported(request, f"reads PDF and text documents, not {part.media_type}")
     block: dict[str, Any] = {"type": "document", "source": source}

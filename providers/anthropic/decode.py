@@ -6,32 +6,26 @@ skipped, as the vendor asks.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from msgspec.structs import replace
+import msgspec
 
-from providers.accumulate import parse_arguments
-from providers.answer_parts import Other, Others, read_cost, read_location
+from providers.answer_parts import read_cost, read_location
+from providers.anthropic.answer import MIXED_UP, Answer
 from providers.classify import classify_payload, error_in
 from providers.errors import ErrorCode, ProviderError
 from providers.events import read_event
 from providers.finish_reasons import finish_reason
-from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word
-from providers.tool_calls import ToolCallAssembler
+from providers.lenient_json import as_count, as_dict, as_list, as_str, as_word
 from providers.transport.lines import SSEEvent
 from providers.types import (
-    Citation,
     CompletionResponse,
     FinishReason,
-    ServerToolPart,
     StreamChunk,
-    ThinkingPart,
     ToolCallDelta,
     Usage,
 )
 
-_TOOL_BLOCKS = frozenset({"tool_use"})
-_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 _PROMPT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 # The kind of block that each kind of delta belongs to, and the delta's field.
 _DELTAS = {
@@ -40,8 +34,22 @@ _DELTAS = {
     "signature_delta": ("thinking", "signature"),
     "input_json_delta": ("tool_use", "partial_json"),
 }
-# What may be mixed up: a server that confuses indexes sends the deltas of one of these to another.
-_MIXED_UP = frozenset({"", "text", "thinking", "tool_use"})
+
+
+class _Text(msgspec.Struct):
+    type: Literal["text_delta"]
+    text: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _TextEvent(msgspec.Struct):
+    """An event that brings a piece of text and nothing else, as nearly all do."""
+
+    type: Literal["content_block_delta"]
+    index: int
+    delta: _Text
+
+
+_decode_text = msgspec.json.Decoder(_TextEvent).decode
 
 
 def read_usage(raw: dict[str, Any]) -> Usage:
@@ -75,7 +83,7 @@ def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> C
             model=model,
             request_id=request_id,
         )
-    answer = _Answer(f"{provider}/{model}")
+    answer = Answer(f"{provider}/{model}")
     for source in as_list(body["content"]):
         block, _ = answer.open(as_dict(source))
         answer.close(block)
@@ -97,135 +105,6 @@ def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> C
     )
 
 
-class _Block:
-    """One content block that is being put together."""
-
-    __slots__ = ("citations", "data", "given", "kind", "parts", "place", "signature", "told")
-
-    def __init__(self, kind: str, place: int) -> None:
-        self.kind = kind
-        self.place = place  # among all blocks
-        self.parts: list[str] = []
-        self.signature: str | None = None
-        self.data: dict[str, Any] | None = None
-        self.given = ""  # a call's input that came whole at the start, in place of deltas
-        self.citations: list[Citation] = []
-        self.told = False  # whether a chunk has told what the block holds beside text, thinking and calls
-
-
-class _Answer:
-    """The blocks of one answer, in the order of their starts.
-
-    Some compatible servers give all blocks the same index, or none: a block that starts takes its index over.
-    """
-
-    __slots__ = ("_origin", "blocks", "by_index", "calls")
-
-    def __init__(self, origin: str) -> None:
-        self._origin = origin
-        self.blocks: list[_Block] = []
-        self.by_index: dict[int, _Block] = {}
-        self.calls = ToolCallAssembler()
-
-    def open(self, source: dict[str, Any]) -> tuple[_Block, ToolCallDelta | None]:
-        kind = as_str(source.get("type")) or ""
-        block = _Block(kind, len(self.blocks))
-        self.blocks.append(block)
-        if kind == "text":
-            block.parts.append(as_str(source.get("text")) or "")
-            block.citations += [read_location(told) for told in map(as_dict, as_list(source.get("citations"))) if told]
-        elif kind == "thinking":
-            block.parts.append(as_str(source.get("thinking")) or "")
-            block.signature = as_str(source.get("signature"))
-        elif kind == "redacted_thinking":
-            block.data = {"type": kind, "data": source.get("data")}
-        elif kind in _TOOL_BLOCKS:
-            block.given = arguments_text(source.get("input") or "")
-            name = as_word(source.get("name"))
-            self.calls.begin(block.place)
-            return block, self.calls.add(block.place, as_word(source.get("id")), name, "")
-        elif kind:
-            block.data = dict(source)
-        return block, None
-
-    def tell(self, block: _Block) -> tuple[Other, ...]:
-        """What a finished block holds beside text, thinking and calls; once."""
-        if block.told or not (block.citations or (block.data is not None and block.kind not in _THOUGHTS)):
-            return ()
-        block.told = True
-        if block.citations:
-            return self._cited(block)
-        return (self._server_tool(block),)
-
-    def _server_tool(self, block: _Block) -> ServerToolPart:
-        """A block of the vendor's own; its input may have come in pieces."""
-        data = block.data or {}
-        if block.parts and "input" in data:
-            data = {**data, "input": parse_arguments("".join(block.parts)) or {}}
-        return ServerToolPart(block.kind, data, self._origin)
-
-    def _cited(self, block: _Block) -> tuple[Citation, ...]:
-        """The citations of a block, which are all for its whole text."""
-        start = sum(len(piece) for other in self.blocks[: block.place] if other.kind == "text" for piece in other.parts)
-        end = start + sum(map(len, block.parts))
-        return tuple(replace(one, start=start, end=end) for one in block.citations)
-
-    def others(self) -> Others:
-        found = Others()
-        said = called = thought = 0
-        for block in self.blocks:
-            if block.kind == "text":
-                for one in self._cited(block):
-                    found.add(one)
-                said += sum(map(len, block.parts))
-            elif block.kind in _TOOL_BLOCKS:
-                called += 1
-            elif block.kind in _THOUGHTS:
-                thought += 1
-            elif block.data is not None:
-                found.add(self._server_tool(block), said, called, thought)
-        return found
-
-    def close(self, block: _Block) -> ToolCallDelta | None:
-        """The arguments of a call that came whole at its start."""
-        given, block.given = block.given, ""
-        return self.calls.add(block.place, None, None, given) if given else None
-
-    def block_for(self, index: object, wanted: str) -> _Block | None:
-        """The block that a delta belongs to, by its index and its kind; some servers leave the start of a text out."""
-        blocks = self.blocks
-        block = self.by_index.get(index) if type(index) is int else blocks[-1] if blocks else None
-        if block is not None and (block.kind == wanted or block.kind not in _MIXED_UP):
-            return block if block.kind == wanted else None
-        if wanted in _TOOL_BLOCKS:
-            return next((other for other in reversed(blocks) if other.kind == wanted), None)
-        if blocks and blocks[-1].kind == wanted:
-            return blocks[-1]
-        opened, _ = self.open({"type": wanted})
-        if type(index) is int:
-            self.by_index.setdefault(index, opened)
-        return opened
-
-    @property
-    def text(self) -> str:
-        return "".join("".join(block.parts) for block in self.blocks if block.kind == "text")
-
-    def thinking(self) -> tuple[ThinkingPart, ...]:
-        found = []
-        said = called = 0
-        for block in self.blocks:
-            if block.kind == "text":
-                said += sum(map(len, block.parts))
-            elif block.kind in _TOOL_BLOCKS:
-                called += 1
-            elif block.kind == "redacted_thinking":
-                found.append(ThinkingPart("", opaque=block.data, origin=self._origin, after=(said, called)))
-            elif block.kind == "thinking":
-                text = "".join(block.parts)
-                found.append(ThinkingPart(text, block.signature, origin=self._origin, after=(said, called)))
-        return tuple(found)
-
-
 def _call_chunk(delta: ToolCallDelta | None) -> StreamChunk | None:
     return None if delta is None else StreamChunk(tool_calls=(delta,))
 
@@ -239,7 +118,7 @@ class MessagesStreamDecoder:
         self._reported: str | None = None
         self._request_id = request_id
         self._id: str | None = None
-        self._answer = _Answer(f"{provider}/{model}")
+        self._answer = Answer(f"{provider}/{model}")
         self._stop_reason: str | None = None
         self._said_stop = False
         self.ended = False  # `message_stop` came: what follows is no part of the answer
@@ -251,6 +130,9 @@ class MessagesStreamDecoder:
         Raises:
             ProviderError: the error that the event carries, or PROTOCOL_ERROR when it is no JSON object.
         """
+        text = self.text_of(event)
+        if text:
+            return StreamChunk(text)
         payload = read_event(event, self._provider, self._model, self._request_id)
         if payload is None:
             self.ended = self.ended or event.data.strip() == b"[DONE]"
@@ -268,7 +150,7 @@ class MessagesStreamDecoder:
             message = as_dict(payload.get("message"))
             begun = bool(self._answer.blocks)
             if begun:  # a gateway asked again: the answer begins anew
-                self._answer = _Answer(f"{self._provider}/{self._model}")
+                self._answer = Answer(f"{self._provider}/{self._model}")
             self._id = as_str(message.get("id"))
             self._reported = as_str(message.get("model"))
             self._take_message(message, message)
@@ -278,6 +160,20 @@ class MessagesStreamDecoder:
         elif kind == "message_stop":
             self._said_stop = self.ended = True
         return None  # pings, and what the vendor may add
+
+    def text_of(self, event: SSEEvent) -> str:
+        """The text of an event that brings nothing else, which is taken; "" for all others, which `feed` takes."""
+        if event.event != "content_block_delta":
+            return ""
+        try:
+            told = _decode_text(event.data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return ""
+        block = self._answer.by_index.get(told.index)
+        if block is None or block.kind != "text":
+            return ""
+        block.parts.append(told.delta.text)
+        return told.delta.text
 
     def _delta(self, payload: dict[str, Any]) -> StreamChunk | None:
         delta = as_dict(payload.get("delta"))
@@ -293,7 +189,7 @@ class MessagesStreamDecoder:
         answer, index = self._answer, payload.get("index")
         block = answer.by_index.get(index) if type(index) is int else None
         if block is None or block.kind != wanted:
-            own = block is not None and block.kind not in _MIXED_UP
+            own = block is not None and block.kind not in MIXED_UP
             if block is not None and own and kind == "input_json_delta":
                 block.parts.append(text)  # what a tool of the vendor is called with
             block = answer.block_for(index, wanted)

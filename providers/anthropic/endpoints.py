@@ -16,7 +16,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     `base_url` has {…} where a part is the caller's own. `hosts` are ends of the hosts' names by which the endpoint is
     told, with `*` for any text. `also` are other names of the vendor. `bearer` sends the key as a bearer token.
-    `model_in_path` is Google's form: the model in the path, the API's version in the body. `note` says what is special.
+    `model_in_path` has the model in the path, the API's version in the body: `method` and `stream_method` are what
+    follows it. `ends` is the end of the base URL's path that tells it from others of the same host. `event_stream`:
+    streams are AWS's own, and betas go in the body. `note` says what is special.
     """
 
     name: str
@@ -24,7 +26,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     bearer: bool = False
-    model_in_path: bool = False
+    model_in_path: str = ""
+    method: str = ""
+    stream_method: str = ""
+    ends: str = ""
+    event_stream: bool = False
     note: str = ""
 
 
@@ -33,6 +39,18 @@ _NEEDED = f"{_UNSIGNED}; it has to with tool calls"
 
 ENDPOINTS = (
     Endpoint(name="anthropic", base_url="https://api.anthropic.com", hosts=("anthropic.com",), also=("claude",)),
+    Endpoint(
+        name="bedrock_invoke",
+        base_url="https://bedrock-runtime.{region}.amazonaws.com/model",
+        hosts=("bedrock-*.amazonaws.com",),
+        bearer=True,
+        model_in_path="bedrock-2023-05-31",
+        method="/invoke",
+        stream_method="/invoke-with-response-stream",
+        ends="/model",
+        event_stream=True,
+        note="InvokeModel: the model's id, or its ARN, goes into the path; streams are AWS's own",
+    ),
     Endpoint(
         name="bedrock",
         base_url="https://bedrock-runtime.{region}.amazonaws.com/anthropic",
@@ -53,7 +71,9 @@ ENDPOINTS = (
         hosts=("*aiplatform.googleapis.com",),
         also=("vertexai", "vertex_ai", "google_vertex"),
         bearer=True,
-        model_in_path=True,
+        model_in_path="vertex-2023-10-16",
+        method=":rawPredict",
+        stream_method=":streamRawPredict",
         note="the key is an access token of Google Cloud: `{google: default}`; the model goes into the path",
     ),
     Endpoint(
@@ -97,10 +117,25 @@ ENDPOINTS = (
 _UNKNOWN = Endpoint(name="generic", base_url="{base_url}")
 
 
-def endpoint_for(base_url: str) -> Endpoint:
-    """The row of a URL's host; one without anything special for all others."""
-    host = (urlsplit(base_url).hostname or "").lower()
+def endpoint_for(base_url: str, name: str | None = None) -> Endpoint:
+    """The row of a URL's host; one without anything special for all others.
+
+    Args:
+        name: of the row, where the URL does not tell it.
+
+    Raises:
+        ValueError: no row has this name.
+    """
+    if name is not None:
+        found = next((row for row in ENDPOINTS if row.name == name), None)
+        if found is None:
+            known = ", ".join(row.name for row in ENDPOINTS)
+            raise ValueError(f"options.endpoint is one of {known}, not {name!r}")
+        return found
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").lower()
     for row in ENDPOINTS:
-        if any(fnmatchcase(host, end) or fnmatchcase(host, f"*.{end}") for end in row.hosts):
+        is_host = any(fnmatchcase(host, end) or fnmatchcase(host, f"*.{end}") for end in row.hosts)
+        if is_host and parts.path.rstrip("/").endswith(row.ends):
             return row
     return _UNKNOWN

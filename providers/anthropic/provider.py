@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from msgspec.structs import replace
 
@@ -19,6 +20,8 @@ from providers.native import without_thinking
 from providers.schemas.rules import ANTHROPIC, VendorSchemas
 from providers.server_tools import has
 from providers.settings import ProviderSettings
+from providers.stream_reading import LineDecoder
+from providers.transport.event_stream import EventStreamDecoder
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, ServerTool, WireProtocol
 
@@ -28,26 +31,23 @@ if TYPE_CHECKING:
 # The version that every compatible server knows, and that keeps sampling for the models that take it.
 DEFAULT_VERSION = "2023-06-01"
 _FILES = "files-api-2025-04-14"  # without it some endpoints know no ids of files
-_VERTEX_VERSION = "vertex-2023-10-16"
 _STALE = re.compile(r"bound to a different conversation|(?i:invalid `?signature`? in `?thinking)|cannot be modified")
 
 
 class AnthropicProvider(HttpProvider):
     """Messages. Options: `version` (of the API, a date), `betas` (a list), `auth` (`bearer` or `x-api-key`; otherwise
-    by the host).
+    by the host), `endpoint` (the name of a row of `endpoints`, where the base URL does not tell it).
 
     Plain calls with `max_tokens` above 21,333 are streamed underneath, because such answers take longer than
     a silent connection lives. Not so a client's own body: what its vendor answers would have to be written anew.
     """
 
     default_base_url: ClassVar[str] = "https://api.anthropic.com"
-    line_decoder = SSEDecoder
 
     def __init__(self, settings: ProviderSettings) -> None:
         super().__init__(settings)
         self._version = str(settings.options.get("version", DEFAULT_VERSION))
-        endpoint = endpoint_for(self.base_url)
-        self._model_in_path = endpoint.model_in_path
+        endpoint = self._endpoint = endpoint_for(self.base_url, settings.options.get("endpoint"))
         self._bearer = settings.options.get("auth", "bearer" if endpoint.bearer else None) == "bearer"
         self._path = "/messages" if self.base_url.rstrip("/").endswith("/v1") else "/v1/messages"
 
@@ -57,6 +57,10 @@ class AnthropicProvider(HttpProvider):
         if betas:
             headers["anthropic-beta"] = betas if isinstance(betas, str) else ",".join(betas)
         return headers | super().auth_headers()
+
+    @property
+    def line_decoder(self) -> type[LineDecoder]:  # type: ignore[override]  # it depends on the base URL here
+        return EventStreamDecoder if self._endpoint.event_stream else SSEDecoder
 
     def key_headers(self, key: str, *, bearer: bool = False) -> dict[str, str]:
         if bearer or self._bearer:
@@ -82,10 +86,17 @@ class AnthropicProvider(HttpProvider):
         return "anthropic.messages"
 
     def placed(self, body: dict[str, Any], request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
-        if not self._model_in_path:
+        endpoint = self._endpoint
+        if not endpoint.model_in_path:
             return self._path, body
-        method = "streamRawPredict" if stream else "rawPredict"
-        return f"/{body.pop('model')}:{method}", {"anthropic_version": _VERTEX_VERSION, **body}
+        method = endpoint.stream_method if stream else endpoint.method
+        path = f"/{quote(str(body.pop('model')), safe='@')}{method}"
+        body = {"anthropic_version": endpoint.model_in_path, **body}
+        if endpoint.event_stream:
+            body.pop("stream", None)  # the path says it
+            if betas := _betas(self.settings.options.get("betas"), request):
+                body = {**body, "anthropic_beta": betas}
+        return path, body
 
     @property
     def models_path(self) -> str:  # type: ignore[override]  # it depends on the base URL here
@@ -100,7 +111,7 @@ class AnthropicProvider(HttpProvider):
         return without_thinking(request) if stale else None
 
     def encode_count(self, request: CompletionRequest) -> tuple[str, dict[str, Any]] | None:
-        if self._model_in_path:
+        if self._endpoint.model_in_path:
             return None
         path, body = self.encode(request, stream=False)
         refused = ("max_tokens", "stop_sequences", "metadata", "temperature", "top_p")
@@ -130,3 +141,11 @@ class AnthropicProvider(HttpProvider):
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return catalog.known(self.base_url, model, models.capabilities(model))
+
+
+def _betas(own: object, request: CompletionRequest) -> list[str]:
+    """The betas of the settings, and those of a client's own request."""
+    asked = [own] if isinstance(own, str) else own if isinstance(own, list) else []
+    if request.native is not None:
+        asked = [*asked, request.native.headers.get("anthropic-beta", "")]
+    return list(dict.fromkeys(name.strip() for each in asked for name in str(each).split(",") if name.strip()))

@@ -26,7 +26,7 @@ from providers.evidence import concern
 from providers.header_names import is_token
 from providers.printable import printable
 from providers.scrub import scrub
-from providers.sources import LIMIT, Issued, NoCredential, Source
+from providers.sources import LIMIT, CredentialState, Issued, NoCredential, Source
 from providers.threads import in_thread
 from providers.transport.headers import moment
 
@@ -59,7 +59,7 @@ class Credential:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._offset = 0.0  # of the loop's clock to that of the machine
         self._renew = self._expires = self._forced = -inf  # the loop's time, like the next
-        self._next = -inf
+        self._next = self._fetched = -inf
         self._began = -inf
         self._failures = 0
         self._why = ""
@@ -119,6 +119,23 @@ class Credential:
         """What goes along in clear with a request; None where nothing does."""
         return None if self._issued is None else self._issued.token or None
 
+    def state(self) -> CredentialState:
+        """How it is now."""
+        to_epoch = 0.0 if self._loop is None or self._loop.is_closed() else time.time() - self._loop.time()
+
+        def moment_of(at: float) -> float | None:
+            return round(at + to_epoch) if to_epoch and -inf < at < inf else None
+
+        held = self._issued is not None
+        return CredentialState(
+            self.source.name,
+            moment_of(self._fetched) if held else None,
+            moment_of(self._expires) if held else None,
+            self._failures,
+            self._why,
+            moment_of(self._next) if self._failures else None,
+        )
+
     def close(self) -> None:
         """Fetch nothing any more."""
         if self._timer is not None:
@@ -141,6 +158,7 @@ class Credential:
         moved = offset - self._offset
         self._renew, self._expires = self._renew + moved, self._expires + moved
         self._forced, self._next = self._forced + moved, self._next + moved
+        self._fetched += moved
         self._leave_loop()
         self._loop, self._offset = loop, offset
 
@@ -193,7 +211,7 @@ class Credential:
         self._recent.append(issued)
         self.changes += 1
         now = loop.time()
-        self._renew = self._expires = inf
+        self._fetched, self._renew, self._expires = now, inf, inf
         if issued.lifetime is not None:
             share, most = _MARGIN
             self._renew = now + issued.lifetime * random.uniform(*_AHEAD)

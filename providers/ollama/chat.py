@@ -5,7 +5,6 @@ Protocol: ollama/ollama, docs/api.md, api/types.go and server/routes.go (August 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ import msgspec
 
 from providers.accumulate import newer_usage
 from providers.answer_parts import Others, as_bytes, read_logprobs
+from providers.base64_text import encoded
 from providers.classify import classify_payload, error_in, parse_json
 from providers.content import nearest_effort
 from providers.errors import ErrorCode, ProviderError
@@ -129,7 +129,7 @@ def _message(message: Message, request: CompletionRequest, provider: str, names:
 def _image(part: ImagePart, request: CompletionRequest) -> str:
     if part.data is None:
         raise _unsupported(request, f"takes images as data only, not by {'id' if part.id else 'URL'}")
-    return base64.b64encode(part.data).decode("ascii")
+    return encoded(part.data)
 
 
 def _call(index: int, call: ToolCall) -> dict[str, Any]:

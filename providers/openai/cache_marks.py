@@ -1,9 +1,11 @@
 """What a request says of the prompt cache in OpenAI's protocols: a key of its conversation, or marks as Anthropic has.
 
 OpenAI caches by itself; the key takes the turns of a conversation to where the cache is, and some models keep it for a
-day at the same price (developers.openai.com/api/docs/guides/prompt-caching; Azure and Mistral have the same key).
+day at the same price (developers.openai.com/api/docs/guides/prompt-caching; Azure and Mistral have the same key, and
+Grok a header in its place). From GPT-5.6 on it is kept for half an hour, the only time that there is, and what is
+written costs a quarter more.
 Claude and Qwen behind a gateway are cached by marks on texts (openrouter.ai/docs/guides/best-practices/prompt-caching,
-and Alibaba's page on explicit caches). Gemini, Grok and others cache by themselves, and are asked for nothing.
+and Alibaba's page on explicit caches). Gemini, DeepSeek and others cache by themselves, and are asked for nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +23,13 @@ _LEAST_QWEN = 1_024
 _KEEP_LONGER = ("gpt-4.1", "gpt-5", "gpt-5.1", "gpt-5.2", "gpt-5.3", "gpt-5.4", "gpt-5.5")
 
 
-def cache_fields(request: CompletionRequest, dialect: Dialect) -> dict[str, Any]:
-    """The fields of a body that say where the conversation's prompt is kept, and for how long."""
-    if not dialect.cache_key or not is_on(request.prompt_cache):
+def cache_fields(request: CompletionRequest, dialect: Dialect, *, by_header: bool = False) -> dict[str, Any]:
+    """The fields of a body that say where the conversation's prompt is kept, and for how long.
+
+    Args:
+        by_header: a header says it.
+    """
+    if by_header or not dialect.cache_key or not is_on(request.prompt_cache):
         return {}
     fields = {"prompt_cache_key": conversation(request)}
     if request.prompt_cache == "1h" and dialect.openai_models and _keeps_longer(request.model):

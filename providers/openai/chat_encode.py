@@ -76,7 +76,7 @@ def encode(
     if dialect.short_ids or family(request.model) == "mistral":
         body["messages"] = _results_taken_note_of(body["messages"])
     if request.prompt_cache is not None and is_on(request.prompt_cache):
-        body.update(cache_fields(request, dialect))
+        body.update(cache_fields(request, dialect, by_header=dialect.cache_header is not None))
         if takes_marks(dialect):
             mark(body["messages"], request, dialect)
     if stream:

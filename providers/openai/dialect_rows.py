@@ -36,7 +36,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     `json_schema` and `json_object` are the forms of JSON that it takes; models whose names begin with one of `no_stop`
     take no stop sequences. `openai_models` turns on the rules of `MODEL_RULES`. `cache_key` tells whether a
-    `prompt_cache_key` takes a conversation to where its prompt is cached.
+    `prompt_cache_key` takes a conversation to where its prompt is cached; `cache_header` is the header that does so in
+    chat completions instead.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     obfuscation: bool = False
     openai_models: bool = False
     cache_key: bool = False
+    cache_header: str | None = None
     key_header: str | None = None
 
 
@@ -153,6 +155,8 @@ _ROWS = (
         hosts=("x.ai",),
         also=("grok",),
         note="reasoning models take no penalties, some no stop sequences",
+        cache_key=True,  # docs.x.ai/developers/advanced-api-usage/prompt-caching/maximizing-cache-hits
+        cache_header="x-grok-conv-id",
         max_tokens=_NEW,
         thinking_back="reasoning_content",
         no_stop=("grok-3-mini", "grok-4", "grok-code"),

@@ -80,9 +80,12 @@ def decode_rerank(body: Any, request: RerankRequest, row: EmbeddingRow) -> Reran
 
 def usage_of(body: dict[str, Any]) -> Usage:
     """The tokens that were read; Cohere has them in `meta`. No answer of tokens is made."""
-    usage, meta = as_dict(body.get("usage")), as_dict(body.get("meta"))
+    usage = as_dict(body.get("usage"))
+    count = as_count(usage.get("prompt_tokens"))
+    if count is not None:
+        return Usage(count, 0)
+    meta = as_dict(body.get("meta"))
     told = (
-        usage.get("prompt_tokens"),
         usage.get("total_tokens"),
         as_dict(meta.get("tokens")).get("input_tokens"),
         as_dict(meta.get("billed_units")).get("input_tokens"),

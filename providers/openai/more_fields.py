@@ -5,13 +5,13 @@ Sources: the API references of OpenAI, Groq, Mistral, Together and Z.ai.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from providers.base64_text import encoded
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, reasons, rule_for
 from providers.server_tools import add_tools, by_type, fields_of
@@ -180,7 +180,7 @@ def input_audio(part: AudioPart, dialect: Dialect) -> dict[str, Any]:
     """
     if dialect.openai_models and audio_format(part.media_type) not in _HEARD:
         raise ProviderError(ErrorCode.UNSUPPORTED, f"audio: it hears wav and mp3, not {part.media_type}")
-    data = base64.b64encode(part.data).decode("ascii")
+    data = encoded(part.data)
     if dialect.name == "mistral":
         return {"type": "input_audio", "input_audio": data}
     if dialect.name == "dashscope":

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from providers.base64_text import data_url
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialects import Dialect, model_capabilities
 from providers.openai.more_fields import input_audio
-from providers.parts import as_text, cache_control, data_url, is_text
+from providers.parts import as_text, cache_control, is_text
 from providers.turns import made_at
 from providers.types import AudioPart, FilePart, ImagePart, Message, Part, ServerToolPart, TextPart, ThinkingPart
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
 from providers import catalog
+from providers.answer_parts import told_cost
 from providers.embeddings import (
+    AnyRequest,
     EmbeddingLimits,
     EmbeddingRequest,
     EmbeddingResponse,
@@ -29,6 +31,7 @@ from providers.openai.embedding_rows import limits, row_for
 from providers.openai.more_fields import runs
 from providers.openai.parts import keeps_files
 from providers.openai.responses_encode import encode as encode_responses
+from providers.prompt_cache import conversation, is_on
 from providers.schemas.rules import BY_DIALECT, GENERIC, VendorSchemas
 from providers.server_tools import has, in_own_words
 from providers.settings import ProviderSettings
@@ -37,6 +40,10 @@ from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, ServerTool, WireProtocol
 from providers.vectors import of_base64
 
+if TYPE_CHECKING:
+    from providers.transport.http import HttpResponse
+
+_COST = "x-litellm-response-cost"
 _STALE = re.compile(r"(?i)encrypted content .{0,80}could not be (?:verified|decrypted)")
 
 
@@ -85,6 +92,12 @@ class OpenAIProvider(HttpEmbeddings):
         summary = self.settings.options.get("reasoning_summary")
         body = encode_responses(request, self.dialect, stream=stream, provider=self.name, summary=summary)
         return "/responses", body
+
+    def headers_of(self, request: AnyRequest) -> dict[str, str]:
+        own, name = super().headers_of(request), self.dialect.cache_header
+        if name is None or not isinstance(request, CompletionRequest) or not is_on(request.prompt_cache):
+            return own
+        return own if self._by_responses(request) else {name: conversation(request), **own}
 
     def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
         if self._by_responses(request):
@@ -160,6 +173,12 @@ class OpenAIProvider(HttpEmbeddings):
     def capabilities(self, model: str) -> ModelCapabilities:
         rules = model_capabilities(model) if self.dialect.openai_models else ModelCapabilities(streaming=True)
         return catalog.known(self.base_url, model, rules)
+
+    def _whole(self, data: bytes, response: HttpResponse, request: CompletionRequest) -> CompletionResponse:
+        """LiteLLM's proxy tells what an answer costs beside it."""
+        answer = super()._whole(data, response, request)
+        told = response.headers.get(_COST) if self.dialect.name == "litellm" and answer.cost is None else None
+        return answer if told is None else replace(answer, cost=told_cost(told))
 
     def _by_responses(self, request: CompletionRequest) -> bool:
         if self._api is not None:

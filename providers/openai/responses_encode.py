@@ -5,12 +5,12 @@ Protocol: the types of the openai package 3.54 (`openai.types.responses`).
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
+from providers.base64_text import data_url, encoded
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.cache_marks import cache_fields
 from providers.openai.chat_encode import long_id
@@ -18,7 +18,7 @@ from providers.openai.dialects import Dialect, effort_for, reasons
 from providers.openai.models import JSON_WORD, left_out, wants_json_said
 from providers.openai.more_fields import wants_logprobs
 from providers.openai.parts import check_said
-from providers.parts import as_text, asks_more, check_kept, data_url, is_text
+from providers.parts import as_text, asks_more, check_kept, is_text
 from providers.server_tools import add_tools, by_type, fields_of, has
 from providers.surrogates import encode_json
 from providers.turns import CallIds, in_order, made_at, made_by
@@ -158,7 +158,7 @@ def _without_own(message: Message, provider: str) -> Message:
 
 def _made_image(part: ImagePart) -> dict[str, Any]:
     """An image that the vendor's own tool made, as its item."""
-    result = base64.b64encode(part.data or b"").decode("ascii")
+    result = encoded(part.data or b"")
     return {"type": "image_generation_call", "id": part.id, "status": "completed", "result": result}
 
 

@@ -268,15 +268,40 @@ def _has_twice(value: list[Any]) -> bool:
     return False
 
 
+# --- patterns: they are an app's or a client's own, and one that takes exponential time would hold the event loop for
+# ever. So they are read by Rust's engine, whose time grows with the text, and which has no way to look around or back.
+
+_NO_SCHEMAS = frozenset({"const", "default", "enum", "examples", "example"})  # whose values are data
+
+
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def _compiled(pattern: str) -> Callable[[str], bool] | str:
+    """What says whether a pattern is found in a text; why there is none."""
+    from pydantic_core import SchemaError, SchemaValidator, core_schema  # here: only schemas with patterns need it
+
     try:
-        return re.compile(pattern)
-    except (re.error, RecursionError, OverflowError):  # ECMA's patterns are not all Python's
-        return None
+        found: Callable[[str], bool] = SchemaValidator(core_schema.str_schema(pattern=pattern)).isinstance_python
+    except (SchemaError, UnicodeError) as error:
+        return str(error).splitlines()[-1].removeprefix("error: ") or "it is no regular expression"
+    return found
+
+
+def unreadable(schema: object) -> str:
+    """Which pattern of a schema can't be checked, and why; "" where all can."""
+    left = [schema]
+    while left:
+        inner = left.pop()
+        if isinstance(inner, list):
+            left += inner
+        elif isinstance(inner, dict):
+            left += [value for name, value in inner.items() if name not in _NO_SCHEMAS]
+            for pattern in (inner.get("pattern"), *_named(inner, "patternProperties")):
+                if isinstance(pattern, str) and isinstance(why := _compiled(pattern), str):
+                    return f"{pattern[:_LONGEST]} ({why})"
+    return ""
 
 
 def _search(pattern: str, text: str) -> bool:
-    """Whether a pattern is found in a text; one that Python can't read is taken for found."""
-    compiled = _compiled(pattern)
-    return compiled is None or compiled.search(text) is not None
+    """Whether a pattern is found in a text; one that can't be read is taken for found."""
+    found = _compiled(pattern)
+    return isinstance(found, str) or found(text)

@@ -113,7 +113,7 @@ class Dialect(ABC):
 
     base: ClassVar[str] = ""
     """What a client's base URL ends with."""
-    chat: ClassVar[str]
+    chat: str
     """The chat endpoint's path."""
     faults: ClassVar[Mapping[ErrorKind, str]]
     """The vendor's text of each error; `{model}` is the model asked for."""

@@ -11,6 +11,7 @@ from typing import Self
 from aiohttp import web
 
 from providers.simulator.anthropic_messages import AnthropicMessages
+from providers.simulator.bedrock_invoke import BedrockInvoke
 from providers.simulator.control import control
 from providers.simulator.dialect import Dialect
 from providers.simulator.embeddings import RERANKS
@@ -165,6 +166,8 @@ class Simulator:
 
 
 def _dialect(protocol: Protocol, path: str) -> Dialect:
+    if protocol == "anthropic" and path.startswith("/model/"):
+        return BedrockInvoke(path)
     if protocol == "openai" and path.startswith(RESPONSES.chat):
         return RESPONSES
     return DIALECTS[protocol]

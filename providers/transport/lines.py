@@ -12,7 +12,7 @@ import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 
-MAX_BYTES = 16 * 1024 * 1024  # of one line or one event
+MAX_BYTES = 64 * 1024 * 1024  # of one line or one event, as of a plain answer: one may hold a picture
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -31,7 +31,7 @@ class LineDecoder:
     """Splits a byte stream into lines, whatever pieces it comes in.
 
     Raises:
-        ProviderError: PROTOCOL_ERROR when a line outgrows 16 MiB.
+        ProviderError: PROTOCOL_ERROR when a line outgrows 64 MiB.
     """
 
     __slots__ = ("_after_cr", "_parts", "_size")
@@ -81,7 +81,7 @@ class LineDecoder:
         self._parts.append(part)
         self._size += len(part)
         if self._size > MAX_BYTES:
-            raise ProviderError(ErrorCode.PROTOCOL_ERROR, "a line of the answer is larger than 16 MiB")
+            raise ProviderError(ErrorCode.PROTOCOL_ERROR, "a line of the answer is larger than 64 MiB")
 
 
 class SSEDecoder:
@@ -139,7 +139,7 @@ class SSEDecoder:
         self._data.append(data)
         self._size += len(data) + 1  # its line end too, so that empty lines without number have a bound
         if self._size > MAX_BYTES:
-            raise ProviderError(ErrorCode.PROTOCOL_ERROR, "an event of the answer is larger than 16 MiB")
+            raise ProviderError(ErrorCode.PROTOCOL_ERROR, "an event of the answer is larger than 64 MiB")
 
     def _field(self, line: bytes, events: list[SSEEvent]) -> None:
         name, _, value = line.partition(b":")

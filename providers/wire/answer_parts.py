@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from typing import Any
 
+from providers.base64_text import data_url, encoded
 from providers.envelope import FOREIGN_INDEX
 from providers.ordering import cited
-from providers.parts import data_url
 from providers.types import (
     AudioPart,
     Citation,
@@ -63,7 +62,7 @@ def chat_image(image: ImagePart) -> dict[str, Any]:
 
 
 def chat_audio(audio: AudioPart) -> dict[str, Any]:
-    data = base64.b64encode(audio.data).decode("ascii")
+    data = encoded(audio.data)
     return {"id": audio.id or "audio", "data": data, "transcript": audio.transcript or ""}
 
 
@@ -124,7 +123,7 @@ def is_item(part: ServerToolPart) -> bool:
 
 def image_item(item_id: str, image: ImagePart) -> dict[str, Any]:
     """An image as the outcome of Responses' own tool."""
-    result = base64.b64encode(image.data or b"").decode("ascii")
+    result = encoded(image.data or b"")
     return {"type": "image_generation_call", "id": item_id, "status": "completed", "result": result}
 
 

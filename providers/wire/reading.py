@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from providers.base64_text import decoded
 from providers.errors import ErrorCode, ProviderError
 from providers.surrogates import mended
 from providers.types import Thinking
@@ -206,8 +205,8 @@ def required_text(body: Body, name: str) -> str:
 
 def base64_data(body: Body, name: str) -> bytes:
     try:
-        return base64.b64decode(required_text(body, name), validate=True)
-    except (binascii.Error, ValueError):
+        return decoded(required_text(body, name))
+    except ValueError:
         raise BadRequest(f"{name}: this is no valid base64", name) from None
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections import deque
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -78,7 +79,7 @@ class Outbox:
         self.lost = 0
         self._waiting: dict[str, deque[tuple[dict[str, Any], str]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     def put(self, address: str, body: dict[str, Any], shown: str) -> None:
         """Have a message sent soon.
@@ -92,23 +93,32 @@ class Outbox:
             waiting.popleft()
             self.lost += 1
         if address not in self._tasks:
-            task = asyncio.get_running_loop().create_task(self._send_all(address, waiting))
-            self._tasks[address] = task
-            task.add_done_callback(lambda _: self._tasks.pop(address, None))
+            self._begin(address)
+
+    def _begin(self, address: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._send_all(address, self._waiting[address]))
+        self._tasks[address] = task
+        task.add_done_callback(partial(self._ended, address))
+
+    def _ended(self, address: str, task: asyncio.Task[None]) -> None:
+        del self._tasks[address]
+        if self._is_closed or task.cancelled() or not self._waiting[address]:
+            del self._waiting[address]
+        else:  # it came while the connection was closed
+            self._begin(address)
 
     async def _send_all(self, address: str, waiting: deque[tuple[dict[str, Any], str]]) -> None:
-        if self._session is None:
-            self._session = new_session()
-        while waiting:
-            body, shown = waiting.popleft()
-            if await _delivered(self._session, address, body, shown):
-                self.sent += 1
-            else:
-                self.lost += 1
-        self._waiting.pop(address, None)
+        async with new_session() as session:  # nothing stays open in between: messages are rare
+            while waiting:
+                body, shown = waiting.popleft()
+                if await _delivered(session, address, body, shown):
+                    self.sent += 1
+                else:
+                    self.lost += 1
 
     async def aclose(self) -> None:
         """Wait a little for what is under way, and give up the rest."""
+        self._is_closed = True
         tasks = list(self._tasks.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=ENDING)
@@ -116,9 +126,6 @@ class Outbox:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
 
 
 async def _delivered(session: aiohttp.ClientSession, address: str, body: dict[str, Any], shown: str) -> bool:

@@ -46,7 +46,7 @@ class Watcher:
         self._away = ""
         self._kept = b""
         self.rules: tuple[AlertRule, ...] = ()
-        self.outbox = Outbox()
+        self.outbox: Outbox
         self._task: asyncio.Task[None] | None = None
         self._telemetry = subject.telemetry
         self._telemetry.subscribers.add(self._heard)
@@ -58,7 +58,8 @@ class Watcher:
             self._states.keep(rules)
 
     def start(self) -> None:
-        """Begin to look, on the running loop."""
+        """Begin to look, on the running loop; what was under way on another one went with that."""
+        self.outbox = Outbox()
         self._task = asyncio.get_running_loop().create_task(_run(weakref.ref(self)))
         end_with(self, self._task)
 

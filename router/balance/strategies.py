@@ -175,8 +175,8 @@ def make_balancer(strategy: str) -> Balancer:
 
 
 class Balancers(dict[tuple[str, int, str], Balancer]):
-    """The balancers of one router, by route, index of the tier (from 0) or mark of the draw, and strategy; made when
-    first asked for.
+    """The balancers of one router, by the chain's line, index of the tier (from 0) or mark of the draw, and
+    strategy; made when first asked for.
 
     They are state, not part of a plan: an edit of the file leaves their place in line, and neither another router nor a
     second simulation on the same plan shares it.
@@ -193,8 +193,8 @@ class Balancers(dict[tuple[str, int, str], Balancer]):
 
     def adopt(self, plan: Plan) -> None:
         """Forget the balancers of tiers that a new plan no longer has, or has with another strategy."""
-        chains = plan.chains.values()
-        kept = {(chain.route, index, tier.balance) for chain in chains for index, tier in enumerate(chain.tiers)}
-        kept |= {(chain.route, draw.mark, draw.balance) for chain in chains for draw in chain.draws}
+        chains = [each for chain in plan.chains.values() for each in chain.variants]
+        kept = {(chain.line, index, tier.balance) for chain in chains for index, tier in enumerate(chain.tiers)}
+        kept |= {(chain.line, draw.mark, draw.balance) for chain in chains for draw in chain.draws}
         for key in [key for key in self if key not in kept]:
             del self[key]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Level: TypeAlias = Literal["memory", "disk", "shared"]
+LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
 
 
 class SharedAnswers(Protocol):
@@ -21,6 +24,10 @@ class SharedAnswers(Protocol):
 
     async def get(self, text: str) -> bytes | None:
         """Return what is stored; None also when the server is late."""
+        ...
+
+    async def get_many(self, texts: Sequence[str]) -> dict[str, bytes]:
+        """Return what is stored under several keys, as far as the server is in time."""
         ...
 
     def put(self, text: str, data: bytes, seconds: float) -> None:
@@ -47,6 +54,12 @@ class SharedAnswers(Protocol):
         """Wait so many seconds at most while another process makes this call; None: make it, and say when `done`."""
         ...
 
+    async def take(self, texts: Sequence[str]) -> set[str] | None:
+        """Return those of which no other process makes the call: make it, and say when it is `done`. None where nobody
+        waits for others.
+        """
+        ...
+
     def done(self, text: str) -> None:
         """Say that the call was made, and its answer put."""
         ...
@@ -58,6 +71,31 @@ class Clearings:
     def __init__(self) -> None:
         self._own: dict[str, str] = {}
         self._followed: Mapping[str, str] | None = None
+        self._on_disk_at: float | None = None
+        self._looked_at = -inf
+
+    def look(
+        self,
+        start: Callable[[Coroutine[Any, Any, None]], object],
+        memory: Memory,
+        disk: Disk | None,
+        shared: SharedAnswers | None,
+    ) -> None:
+        """Now and then, beside the requests: has another process cleared something?"""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at < LOOK_EVERY:
+            return
+        self._looked_at = now
+        if disk is not None:
+            start(self._follow_disk(memory, disk))
+        if shared is not None:
+            start(self.follow(shared, memory, disk))
+
+    async def _follow_disk(self, memory: Memory, disk: Disk) -> None:
+        at = await disk.cleared_at()
+        if self._on_disk_at not in (None, at):
+            memory.clear()
+        self._on_disk_at = at
 
     def made(self, clearing: Mapping[str, str]) -> None:
         """Take note of a clearing of this process, which has followed it."""

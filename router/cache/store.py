@@ -36,7 +36,6 @@ _MEMORY: Level = "memory"
 _LONGEST = 10 * 366 * 86_400.0  # seconds that anything is kept on disk
 _LARGE = 64 * 1024  # characters from which an answer is written in a thread, not on the loop
 COUNT_EVERY = 5.0  # seconds between two counts of what is on disk, while somebody watches
-LOOK_EVERY = 1.0  # seconds between two looks whether another process has cleared something
 
 
 class ResponseCache:
@@ -65,16 +64,14 @@ class ResponseCache:
         self._folder = folder
         self._most = most
         self._disk: Disk | None = None
-        self._writing: set[asyncio.Task[None]] = set()
+        self._writing: set[asyncio.Task[Any]] = set()
         self._unwritten: dict[str, Entry] = {}  # large ones, until they are in memory
-        self._large: dict[str, asyncio.Task[None]] = {}  # which write them
+        self._large: dict[str, asyncio.Task[Any]] = {}  # which write them
         self._tell = tell
         self.shared: SharedAnswers | None = None
         self._clearings = Clearings()
         self._counted: tuple[int, int] | None = None  # what was on disk, as (entries, bytes)
         self._counted_at = -inf
-        self._looked_at = -inf
-        self._cleared_at: float | None = None
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(ONE_A_PROCESS)
@@ -196,25 +193,40 @@ class ResponseCache:
         is_spare = entry is not None and self._age(entry) <= rules.lasts(entry.by_fallback) + rules.stale_for
         return None, entry if is_spare else None, level
 
-    async def many(self, texts: Sequence[str]) -> tuple[dict[str, bytes], Level]:
-        """Return what is kept under these keys, as bytes, and who had the last of it; all are looked up at once."""
+    async def many(
+        self, texts: Sequence[str], fresh: Callable[[bytes], bool], seconds: float
+    ) -> dict[Level, dict[str, bytes]]:
+        """Return what is kept under these keys, as bytes, by who had it; a level is asked for all at once.
+
+        Args:
+            fresh: says whether something may be served.
+            seconds: for how long what other machines have made is kept on this one.
+        """
         self._look()
-        found = {text: data for text in texts if (data := self._memory.get(text)) is not None}
-        disk = self._on_disk()
-        if disk is None or len(found) == len(texts):
-            return found, _MEMORY
-        more = await disk.get_many([text for text in texts if text not in found])
-        for text, data in more.items():
-            self._memory.put(text, data)
-        return found | more, "disk" if more else _MEMORY
+        missing, found = list(texts), dict[Level, dict[str, bytes]]()
+        found[_MEMORY] = {text: data for text in texts if (data := self._memory.get(text)) is not None and fresh(data)}
+        others: dict[Level, Disk | SharedAnswers | None] = {"disk": self._on_disk(), "shared": self.shared}
+        for level, where in others.items():
+            missing = [text for text in missing if not any(text in had for had in found.values())]
+            kept = {} if where is None or not missing else await where.get_many(missing)
+            found[level] = {text: data for text, data in kept.items() if fresh(data)}
+            self._put_many_here(found[level], seconds if level == "shared" else 0)
+        return found
 
     def put_many(self, entries: Mapping[str, bytes], seconds: float) -> None:
-        """Keep bytes under their keys for so long, on this machine."""
+        """Keep bytes under their keys for so long."""
         self.stats.stored += len(entries)
+        self._put_many_here(entries, seconds)
+        if (shared := self.shared) is not None:
+            for text, data in entries.items():
+                shared.put(text, data, seconds)
+
+    def _put_many_here(self, entries: Mapping[str, bytes], seconds: float) -> None:
+        """Put bytes into the memory, and on the disk for so long; 0 leaves that as it is."""
         for text, data in entries.items():
             self._memory.put(text, data)
-        if (disk := self._on_disk()) is not None:
-            self._start(_ignored(disk.put_many(entries, min(seconds, _LONGEST))))
+        if seconds and (disk := self._on_disk()) is not None:
+            self._start(disk.put_many(entries, min(seconds, _LONGEST)))
 
     def is_fresh(self, entry: Entry | None, rules: CacheRules) -> TypeGuard[Entry]:
         """Say whether an entry may be served."""
@@ -356,7 +368,7 @@ class ResponseCache:
         self._memory.put(text, data)
         disk = self._on_disk()
         if disk is not None:
-            self._start(_ignored(disk.put(text, data, min(seconds, _LONGEST))))
+            self._start(disk.put(text, data, min(seconds, _LONGEST)))
 
     def _taken(self, text: str, data: bytes | None, rules: CacheRules) -> tuple[Entry | None, Level]:
         """Take an answer of others into the levels of this machine, where they have nothing newer."""
@@ -371,30 +383,11 @@ class ResponseCache:
         entry, _ = self._taken(text, data, rules)
         return entry if self.is_fresh(entry, rules) else None
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
         return task
 
     def _look(self) -> None:
-        """Now and then, beside the requests: has another process cleared something?"""
-        now = asyncio.get_running_loop().time()
-        if now - self._looked_at < LOOK_EVERY:
-            return
-        self._looked_at = now
-        if self._folder is not None:
-            self._start(self._forget_cleared())
-        if (shared := self.shared) is not None:
-            self._start(self._clearings.follow(shared, self._memory, self._on_disk()))
-
-    async def _forget_cleared(self) -> None:
-        disk = self._on_disk()
-        cleared_at = 0.0 if disk is None else await disk.cleared_at()
-        if self._cleared_at is not None and cleared_at != self._cleared_at:
-            self._memory.clear()
-        self._cleared_at = cleared_at
-
-
-async def _ignored(work: Coroutine[Any, Any, object]) -> None:
-    await work
+        self._clearings.look(self._start, self._memory, self._on_disk(), self.shared)

@@ -7,6 +7,7 @@ from math import inf
 
 from msgspec.structs import replace
 
+from providers.embeddings import EmbeddingRequest
 from providers.types import CompletionRequest, CompletionResponse
 from router.cache.codec import served
 from router.cache.shared_level import SharedAnswers
@@ -36,12 +37,10 @@ class Turns:
             RouteExhausted, ProviderError.
         """
         clock = self._engine.enter_loop().time
-        rules, began, total = chain.cache, clock(), _total(chain, request)
+        rules, began, total = chain.cache, clock(), total_of(chain, request)
         assert rules is not None, "only requests of routes with a cache come here"
         times = self._times.setdefault(chain.route, Recent())
-        usual = times.quantile(0.95)
-        most = min(_UNKNOWN if usual is None else usual, total / 2)
-        entry = await answers.turn(key, most, partial(self._cache.read, key, rules=rules))
+        entry = await answers.turn(key, patience(times, total), partial(self._cache.read, key, rules=rules))
         if entry is not None:
             self._cache.stats.joined += 1
             trace.cache, trace.cache_level = "joined", "shared"
@@ -55,6 +54,13 @@ class Turns:
         return response
 
 
-def _total(chain: Chain, request: CompletionRequest) -> float:
+def patience(times: Recent, total: float) -> float:
+    """Return how many seconds another machine's call is waited for, by how long such calls took."""
+    usual = times.quantile(0.95)
+    return min(_UNKNOWN if usual is None else usual, total / 2)
+
+
+def total_of(chain: Chain, request: CompletionRequest | EmbeddingRequest) -> float:
+    """Return the seconds that a request may take."""
     own = (request.timeout or {}).get("total", chain.total)
     return own if isinstance(own, int | float) else inf

@@ -70,8 +70,8 @@ def _vectors(router: Router, chain: Chain, request: EmbeddingRequest) -> dict[st
 
     async def look() -> list[float]:
         async with router:
-            found, _ = await router.cache.many(keys)
-            return [at for data in found.values() if (at := made_at(data)) is not None]
+            levels = await router.cache.many(keys, lambda data: made_at(data) is not None, 0)
+            return [made_at(data) or 0.0 for found in levels.values() for data in found.values()]
 
     stored = asyncio.run(look())
     if len(stored) < len(set(keys)):

@@ -22,11 +22,13 @@ from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
 from router.cli.cached import cache_of, print_cache, stored_line
 from router.cli.common import UNREADABLE, Failure, json_option, not_empty, takes_file, valid_plan, without_line_end
+from router.cli.supposed import Supposed, told_rules
 from router.cli.terminal import echo, echo_json
 from router.cli.verb import Verb, completing
 from router.config.reach import unreached
 from router.config.units import format_duration
 from router.engine.embedding import build_embedding, build_rerank, needs_of
+from router.engine.facts import NONE_HOLDS, decided
 from router.engine.needs import Requirements, why_unfit
 from router.engine.request import build_request, requirements_of
 from router.engine.routing import as_asked, check_labels_known, required_by, said_by_call
@@ -52,6 +54,10 @@ from router.views.money import UNKNOWN, dollars
 @click.argument("route", shell_complete=completing("routes", "models"))
 @click.argument("request_file", metavar="[REQUEST]", required=False, type=click.Path())
 @click.option("-p", "--prompt", help="The prompt, in place of a REQUEST.")
+@click.option("--tags", multiple=True, metavar="NAME=VALUE", help="A tag of the call; may be given several times.")
+@click.option("--prompt-tokens", metavar="N", help="For the route's rules: a prompt of so many tokens.")
+@click.option("--needs", multiple=True, metavar="WHAT", help="For the route's rules: what the request needs as well.")
+@click.option("--at", metavar="TIME", help="For the route's rules: another time, such as 2026-11-27T23:00 (UTC).")
 @click.option("--only", multiple=True, metavar="NAME", help="As `only` of a call; may be repeated.")
 @click.option("--avoid", multiple=True, metavar="NAME", help="As `avoid` of a call; may be repeated.")
 @click.option("--timeout", metavar="TIME", help="As `timeout` of a call, such as 30s.")
@@ -64,6 +70,10 @@ def command(
     route: str,
     request_file: str | None,
     prompt: str | None,
+    tags: tuple[str, ...],
+    prompt_tokens: str | None,
+    needs: tuple[str, ...],
+    at: str | None,
     client: str | None,
     as_json: bool,
     path: str,
@@ -78,25 +88,29 @@ def command(
     chain = router.chain(route)
     asked, route = route, chain.route
     request = asked_of(chain, route, request_file, prompt)
-    needs = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
+    supposed = Supposed.of(request, tags, prompt_tokens, needs, at)
+    rules = told_rules(chain, supposed)
+    chain, rule = decided(chain, supposed) if chain.rules else (chain, "")
+    required = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
     chain, said = _as_called(router.plan, chain, of_call, client)
-    needs = msgspec.structs.replace(needs, excluded=chain.excluded)
+    required = msgspec.structs.replace(supposed.added_to(required), excluded=chain.excluded)
     balance_context = BalanceContext(
         states=States(Random(0)),  # a router that has just started: nobody is busy, slow or shut out
         now=0.0,
         rng=Random(0),
-        prompt=needs.prompt_tokens,
-        max_tokens=needs.max_tokens,
-        affinity=needs.affinity,
+        prompt=required.prompt_tokens,
+        max_tokens=required.max_tokens,
+        affinity=required.affinity,
     )
-    tiers = [_tier(chain, tier_index, needs, request, balance_context) for tier_index in range(len(chain.tiers))]
-    odds = partial(_odds, needs=needs, balance_context=balance_context)
+    tiers = [_tier(chain, tier_index, required, request, balance_context) for tier_index in range(len(chain.tiers))]
+    odds = partial(_odds, needs=required, balance_context=balance_context)
     if chain.steps is not None:
         shares = shares_of(chain.steps, odds)
         for index, tier in enumerate(tiers):
             tier |= {"chain": chain.tiers[index].chain, "share": round(shares[index], 4)}
     file = router.plan.file
-    for number, names in (unreached(file, route, chain.max_attempts) if route in file.routes else {}).items():
+    led = next((told["to"] for told in rules if told["holds"]), route)
+    for number, names in (unreached(file, led, chain.max_attempts) if led in file.routes else {}).items():
         for offer in tiers[number]["offered"]:
             offer["unreached"] = offer["target"] in names
     cached = cache_of(router, chain, request)
@@ -106,6 +120,7 @@ def command(
                 "route": route,
                 "asked": asked,
                 "revision": router.revision,
+                "rules": rules,
                 "of_call": said,
                 "tiers": tiers,
                 "cache": cached,
@@ -114,9 +129,13 @@ def command(
     else:
         if (found := router.plan.names.found_by(asked)) is not None and asked != route:
             by = "" if found == asked else f" by {one_line(found)}"
-            at = router.plan.loaded.where(("routes", found)) if router.plan.loaded else None
-            echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({':'.join(map(str, at or (path, '?')))})\n")
+            place = router.plan.loaded.where(("routes", found)) if router.plan.loaded else None
+            echo(f"{one_line(asked)} leads to {one_line(route)}{by}  ({':'.join(map(str, place or (path, '?')))})\n")
         echo(f"{route}  revision {router.revision}  (nothing is sent)")
+        for told in rules:
+            echo(f"  {told['rule']}  " + ("holds" if told["holds"] else told["why"] or "not asked"))
+        if rules:
+            echo(f"  → {rule}" if rule == NONE_HOLDS else "")
         if said:
             echo(f"  set by the call: {'; '.join(f'{name}: {text}' for name, text in said.items())}")
         _print_steps(chain.steps or range(len(tiers)), tiers, odds, "  ")

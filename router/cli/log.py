@@ -156,9 +156,12 @@ def _text(line: Line) -> str:
     caller += "".join(f"  {name}={value}" for name, value in (record.tags or {}).items())
     outcome = style(one_line(record.code), fg="red") if record.code else style("ok", fg="green")
     cost = "" if record.cost is None else dollars(record.cost, fine=True)
+    kept = "" if line.prompt_cache is None else f"  prompt cache: {line.prompt_cache.line()}"
     at = datetime.fromtimestamp(line.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     text = one_line(f"{at}  {record.id}  {asked}{record.route}  {target}")
-    return f"{text}  {outcome}  {record.seconds * 1000:.0f} ms  {tokens}  {cost}{tries}{one_line(caller)}".rstrip()
+    return (
+        f"{text}  {outcome}  {record.seconds * 1000:.0f} ms  {tokens}  {cost}{kept}{tries}{one_line(caller)}".rstrip()
+    )
 
 
 def _show_trace(line: Line | None, ident: str, as_json: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import click
@@ -15,6 +16,8 @@ from router.cli.tokens import why_not
 from router.cli.verb import Verbs
 
 _MOST = 50_000_000  # bytes: far more than all prices there are
+_LONGEST = 300.0  # seconds
+_AS_THEY_WERE = "the prices stay as they were"
 
 
 @click.group(
@@ -51,17 +54,21 @@ def fetch(source: str, as_json: bool) -> int:
     try:
         with httpx.Client(follow_redirects=True, timeout=30) as client, client.stream("GET", source) as answer:
             answer.raise_for_status()
-            published = b""
+            published = bytearray()
+            until = time.monotonic() + _LONGEST
             for part in answer.iter_bytes():
                 published += part
                 if len(published) > _MOST:
-                    raise Failure(f"{source}: too much for a list of prices; nothing was kept")
+                    raise Failure(f"{source}: too much for a list of prices; {_AS_THEY_WERE}")
+                if time.monotonic() > until:
+                    raise Failure(f"{source}: no whole answer within {_LONGEST:g} s; {_AS_THEY_WERE}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Failure(f"{source}: {why_not(error)}; --from names a mirror") from None
+        raise Failure(f"{source}: {why_not(error)}; {_AS_THEY_WERE}; --from names a mirror") from None
     try:
-        found = catalog_fetched.catalog_of(published)
+        found = catalog_fetched.catalog_of(bytes(published))
     except ValueError as error:
-        raise Failure(f"{source}: {error}; nothing was kept") from None
+        page = " but a web page" if published.lstrip()[:1] == b"<" else ""
+        raise Failure(f"{source}: {error}{page}; {_AS_THEY_WERE}") from None
     _put(found)
     catalog.read_anew()
     _tell(as_json)
@@ -74,10 +81,13 @@ def _put(found: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{os.getpid()}")
-        part.write_bytes(msgspec.json.encode(found))
-        part.replace(path)
+        try:
+            part.write_bytes(msgspec.json.encode(found))
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
-        text = f"{path}: can't be written ({error.strerror}); SIGNALBOX_DATA_DIR names another folder"
+        text = f"{path}: can't be written ({error.strerror}); {_AS_THEY_WERE}; SIGNALBOX_DATA_DIR names another folder"
         raise Failure(text) from None
 
 

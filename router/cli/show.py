@@ -15,6 +15,7 @@ from router.cli.terminal import echo, echo_json, secho
 from router.cli.verb import Verb, completing
 from router.config.labels import shown_labels
 from router.monitor.routes import chain_view, label_values, own_policies, route_values, written
+from router.plan.alerts import alert_rules
 from router.plan.plan import Chain, Plan, Tier
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def command(route: str | None, as_json: bool, path: str) -> int:
         if not index and len(loaded.files) > 1:
             echo(f"with {', '.join(one_line(name) for name, _ in loaded.files[1:])}\n")
         _show(chain, plan, loaded)
+    if plan.alerts and route is None:
+        secho("\nalerts", bold=True)
+        for number, alert in enumerate(plan.file.alerts):
+            (rule,) = alert_rules(plan.file.model_copy(update={"alerts": (alert,)}))
+            _show_at(f"  {rule.terms}  to {rule.host} as {rule.form}", ("alerts", number), loaded)
     return 0
 
 
@@ -75,6 +81,8 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
         secho(f"  {at[0]}:{at[1]}", dim=True)
     if chain.makes in ("embeddings", "ranks"):
         echo(f"  makes {chain.makes}")
+    for rule, _ in chain.rules:
+        echo(f"  when  {one_line(rule.words_to)}  {rule.where}")
     shares = chain.shares
     for tier_index, tier in enumerate(chain.tiers):
         of = f"of {one_line(tier.chain)} ({shares[tier_index]:.0%})  " if tier.chain else ""
@@ -94,10 +102,21 @@ def _show(chain: Chain, plan: Plan, loaded: LoadResult) -> None:
     if chain.cache is not None and plan.shares_answers:
         echo("  cache: answers are shared over the server of `shared`")
     if chain.shadow is not None:
-        echo(f"  shadow: {chain.shadow.terms}")
-    for budget in {budget for budget in (chain.budget, *(target.budget for target in chain.targets)) if budget}:
+        _show_at(f"  shadow: {chain.shadow.terms}", ("routes", chain.route, "shadow"), loaded)
+    budgets = [chain.budget, *(target.budget for target in chain.targets)]
+    budgets += [] if chain.shadow is None else [chain.shadow.budget]
+    for budget in dict.fromkeys(each for each in budgets if each is not None):
         whose = ", of all machines" if plan.is_shared(budget) else ""
-        echo(f"  budget of {budget.owner}: {budget.terms}{whose}")
+        scope, name = budget.whose
+        where = ("routes", name, "shadow", "budget") if scope == "shadow" else (f"{scope}s", name, "budget")
+        _show_at(f"  budget of {budget.owner}: {budget.terms}{whose}", where, loaded)
+
+
+def _show_at(text: str, at: tuple[str | int, ...], loaded: LoadResult) -> None:
+    """Show what the file says in one line, with where."""
+    echo(text, nl=False)
+    found = loaded.where(at)
+    secho(f"  {found[0]}:{found[1]}" if found else "", dim=True)
 
 
 def tier_line(tier: Tier) -> str:

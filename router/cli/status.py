@@ -16,6 +16,7 @@ from router.cli.common import Failure, shared_feed, takes_file
 from router.cli.terminal import echo, echo_json, style
 from router.cli.verb import Verb
 from router.monitor.report import app_name
+from router.views.credential import told
 from router.views.money import dollars, gain
 from router.views.shadows import compared
 
@@ -205,6 +206,8 @@ def _rejection(reload: ReloadNote) -> list[str]:
 
 def _provider(provider: ProviderFigures, now: float) -> list[str]:
     lines = [f"  {_health(provider.health, now)} {one_line(provider.name):<20} {_figures(provider.figures)}"]
+    states = [key.credential for key in provider.keys if key.credential is not None]
+    lines += [f"    credential by {one_line(told(state, now))}" for state in states]
     if provider.check is not None:
         lines.append(f"      {check_words(provider.check, now)}")
     return lines + [_target(target, now) for target in provider.targets]

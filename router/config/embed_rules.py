@@ -148,9 +148,10 @@ class _Rules:
         for inner in self._inner_routes(name):
             theirs = makes_of(self._file.routes[inner.name])
             if theirs != makes:
-                is_fallback = "fallbacks" in inner.places[0]
-                text = f'the route "{inner.name}" makes {theirs}, this one {makes}: it can be no '
-                self._tell(text + ("fallback of it" if is_fallback else "target of it"), *inner.places)
+                way = inner.places[0]
+                what = "fallback of it" if "fallbacks" in way else "way for it" if "when" in way else "target of it"
+                text = f'the route "{inner.name}" makes {theirs}, this one {makes}: it can be no {what}'
+                self._tell(text, *inner.places)
                 return
         if makes == "embeddings" and not wrong:
             self._one_space(name)
@@ -220,6 +221,9 @@ class _Rules:
         """The models of a route's own tiers."""
         route, path = self._file.routes[name], ("routes", name)
         yield from self._models(_refs(route.targets, path))
+        for index, rule in enumerate(route.when):
+            if rule.to not in self._file.routes:
+                yield Use(rule.to, ((*path, "when", index, "to"), path))
         for index, fallback in enumerate(route.fallbacks):
             if fallback.to is not None and fallback.to not in self._file.routes:
                 yield Use(fallback.to, _of_fallback(name, index))
@@ -248,6 +252,9 @@ class _Rules:
             tiers.append(_refs(fallback.tier, (*path, "fallbacks", index)))
             if fallback.to in self._file.routes:
                 yield Use(str(fallback.to), _of_fallback(name, index))
+        for index, rule in enumerate(route.when):
+            if rule.to in self._file.routes and rule.to != name:
+                yield Use(rule.to, ((*path, "when", index, "to"), path))
         for uses in tiers:
             yield from (use for use in uses if self._file.is_route(use.name))
 

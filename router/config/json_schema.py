@@ -78,6 +78,8 @@ def _add_short_forms(schema: dict[str, Any], definitions: dict[str, Any]) -> Non
         "description": fallbacks["description"],
         "anyOf": [fallbacks, name, items],
     }
+    rules = route["properties"]["when"]
+    route["properties"]["when"] = {"description": rules["description"], "anyOf": [rules, rules["items"]]}
     clients = definitions["ServeConfig"]["properties"]["keys"]
     alone = {"type": "string", "description": definitions["ClientKeyConfig"]["properties"]["key"]["description"]}
     clients["additionalProperties"] = {"anyOf": [alone, clients["additionalProperties"]]}

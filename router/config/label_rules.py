@@ -68,7 +68,12 @@ def check_requirements(file: RoutesFile, origins: Mapping[Path_, Place], finding
 def _check_route(file: RoutesFile, name: str, origins: Mapping[Path_, Place], findings: Findings) -> None:
     path = ("routes", name)
     places = list(_places(file, name, _lines(origins, findings)))
-    if all(_why(file, place) for place in places):
+    led = list(_led(file, name, _lines(origins, findings)))
+    for number, inner in led if file.routes[name].require else ():
+        if all(_why(file, place) for place in inner):
+            text = f"nobody is left where this rule leads: {_told(file, inner)}"
+            _add(findings, origins, (*path, "when", number), text)
+    if all(_why(file, place) for place in (*places, *(place for _, inner in led for place in inner))):
         text = f"nobody is left on this route: {_told(file, places)}; label one of them, or require less"
         _add(findings, origins, (*path, "require"), text)
         return
@@ -104,7 +109,7 @@ def _check_key(file: RoutesFile, client: str, origins: Mapping[Path_, Place], fi
     looks, empty = 0, {}
     for name in names:
         places = (
-            list(_places(file, name, _lines(origins, findings), own))
+            list(_all_places(file, name, _lines(origins, findings), own))
             if name in file.routes
             else [_Place(name, name, own)]
         )
@@ -148,6 +153,28 @@ def _places(file: RoutesFile, name: str, lines: _Lines, required: tuple[Requirem
         elif fallback.to is not None:
             yield _Place(fallback.to, name, required)
         yield from _of_tier(file, name, fallback.tier, lines, required)
+
+
+def _led(
+    file: RoutesFile, name: str, lines: _Lines, required: tuple[Requirement, ...] = ()
+) -> Iterator[tuple[int, list[_Place]]]:
+    """Yield where each rule of a route leads, with the rule's number; what the route requires holds there too."""
+    route = file.routes[name]
+    if route.require:
+        line = lines(("routes", name, "require"))
+        required = (*required, requirement(f"route {name} ({line})", route.require))
+    for number, rule in enumerate(route.when):
+        if rule.to in file.routes and rule.to != name:
+            yield number, list(_places(file, rule.to, lines, required))
+        elif rule.to != name:
+            yield number, [_Place(rule.to, "", required)]
+
+
+def _all_places(file: RoutesFile, name: str, lines: _Lines, required: tuple[Requirement, ...]) -> Iterator[_Place]:
+    """Yield the targets of a route, those of its rules included."""
+    yield from _places(file, name, lines, required)
+    for _, places in _led(file, name, lines, required):
+        yield from places
 
 
 def _of_tier(

@@ -32,6 +32,7 @@ from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
 from router.config.void_rules import check_spread, check_void
+from router.config.when_rules import check_when
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 from router.patterns import Pattern
 
@@ -211,6 +212,7 @@ def _load(
             check_embeddings(file, origins, findings)
             check_labels(file, origins, findings)
             check_draws(file, origins, findings)
+            check_when(file, origins, findings)
         if file is not None and not findings.failed:
             check_requirements(file, origins, findings)
             warn_of_unreached(file, root, findings)

@@ -94,8 +94,8 @@ def _ends(named: Mapping[str, Node], findings: Findings) -> dict[str, str | None
 def _users(root: Node) -> Iterator[Node]:
     """Yield the values that may name a route, outside of the routes' own."""
     for route in _children(root.get("routes")):
-        for fallback in _children(route.get("fallbacks")):
-            to = fallback.get("to")
+        for leads in (*_children(route.get("fallbacks")), *_children(route.get("when"))):
+            to = leads.get("to")
             if to is not None:
                 yield to
         shadow = route.get("shadow")

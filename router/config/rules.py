@@ -191,6 +191,10 @@ class _Rules:
             if to is not None and isinstance(to.value, str) and not to.unset:
                 self._target(to)
             self._tier(item)
+        for rule in _items(node.get("when")):
+            to = rule.get("to")
+            if to is not None and isinstance(to.value, str) and not to.unset:
+                self._target(to)
 
     def _tier(self, owner: Node) -> None:
         seen: set[tuple[str, str]] = set()  # a model, and the params that it gets here
@@ -286,6 +290,9 @@ class _Rules:
     def _left_over(self) -> None:
         for name, node in self._routes.items():
             reached = self._reached(name)
+            for rule in _items(node.get("when")):
+                led = str(rule.value["to"].value)
+                reached |= self._reached(led) if led in self._routes else {led}
             self._used |= reached
             if all(self._provider_of(target) in self._disabled for target in reached):
                 lacking = ", ".join(sorted({self._disabled[self._provider_of(target)] for target in reached}))

@@ -46,6 +46,7 @@ from router.config.values import (
     Wait,
     Weight,
 )
+from router.config.when_schema import RuleConfig
 
 LEAST_LOG = 1_000_000  # bytes
 LEAST_BETWEEN_CHECKS = 1.0  # seconds
@@ -375,6 +376,7 @@ class ShadowPolicy(Section):
 class RouteConfig(Section):
     """What an app calls."""
 
+    when: tuple[RuleConfig, ...] = key("Rules, in order: the first that holds leads a request elsewhere.", ())
     targets: Targets = Field(description="The models, or routes with their whole chains, that share the load.")
     balance: Balance | None = key("How the targets share load.")
     fallbacks: tuple[Fallback, ...] = key("What is tried next, in order.", ())

@@ -133,6 +133,9 @@ def _routes(root: Node) -> None:
     for name, route in routes.value.items():
         if isinstance(route.value, str | list):
             routes.value[name] = _mapping(route, targets=route)
+        rules = routes.value[name].get("when")
+        if rules is not None and isinstance(rules.value, dict):
+            routes.value[name].value["when"] = _like(rules, [_like(rules, rules.value)])
         _targets(routes.value[name])
         shadow = routes.value[name].get("shadow")
         if shadow is not None and (budget := shadow.get("budget")) is not None:

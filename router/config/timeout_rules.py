@@ -60,6 +60,8 @@ def _places(file: RoutesFile, route: str, seen: set[str]) -> Iterator[tuple[str,
         names += [target.model for target in fallback.tier]
         if fallback.to is not None:
             (routes if fallback.to in file.routes else names).append(fallback.to)
+    for rule in config.when:
+        (routes if rule.to in file.routes else names).append(rule.to)
     routes += filter(file.is_route, names)
     for name in routes:
         if name not in seen:

@@ -8,9 +8,11 @@ from functools import partial
 
 from providers import registry
 from providers.base import Provider
+from providers.credentials.keeper import Credential
 from providers.errors import ErrorCode, ProviderError
 from providers.foreign import failure_of
 from providers.settings import ProviderSettings
+from providers.sources import CredentialState
 from router.plan.plan import Plan
 from router.plan.target import Key, Target
 from router.state.guard import Guard
@@ -59,6 +61,11 @@ class ProviderPool:
             if not self._is_kept(key.identity):  # of a request on an older plan, that waited while it was closed
                 self._close_when_idle(key.identity)
         return provider
+
+    def credential(self, key: Key) -> CredentialState | None:
+        """Say how the credential of a key is, where a source issues it; None also before its first call."""
+        credential = getattr(self._made.get(key.identity), "credential", None)
+        return credential.state() if isinstance(credential, Credential) else None
 
     def under_way(self, plan: Plan) -> dict[str, int]:
         """Count the calls in flight by the name of the provider."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from router.balance.balancer import BalanceContext
 from router.engine.context import RequestContext
-from router.engine.eligibility import Progress, enters, may_be_called, pick, situation
+from router.engine.eligibility import Progress, enters, note_skip, pick, situation, why_not_now
 from router.engine.steps import Call
 from router.plan.plan import Branch, Draw, Step, Tier
 from router.plan.target import Target
@@ -93,19 +93,35 @@ class _Walk:
 
     def _draw_one(self, draw: Draw, order: list[Branch]) -> bool:
         """Draw one more; False when all were drawn."""
-        context, progress, now = self._context, self._progress, self._context.clock()
+        context = self._context
         left = {branch.weighed: branch for branch in draw.branches if branch not in order and branch.weight > 0}
 
         def is_eligible(weighed: Target) -> bool:
             branch = left.get(weighed)
-            return branch is not None and any(may_be_called(context, progress, each, now) for each in branch.targets)
+            return branch is not None and self._may_serve(branch)
 
         if not left:
             return False
-        balancer = context.balancers[context.chain.route, draw.mark, draw.balance]
-        picked = balancer.pick(draw.weighed, is_eligible, _situation(context, draw, now))
+        balancer = context.balancers[context.chain.line, draw.mark, draw.balance]
+        picked = balancer.pick(draw.weighed, is_eligible, _situation(context, draw))
         order.append(next(iter(left.values())) if picked is None else left[picked])
         return True
+
+    def _may_serve(self, branch: Branch) -> bool:
+        """Say whether anybody of a chain could be called now; where nobody could, the trace is told why."""
+        context, progress = self._context, self._progress
+        skips: list[tuple[int, Target, tuple[str, str]]] = []
+        for index in branch.tiers:
+            for target in context.chain.tiers[index].targets:
+                if target.weight <= 0 or not progress.may_try(target):
+                    continue
+                why = why_not_now(context, progress, target)
+                if why is None:
+                    return True
+                skips.append((index, target, why))
+        for skip in skips:
+            note_skip(context, progress, *skip)
+        return False
 
     def lead(self, branch: Branch) -> int:
         """Return the first tier of a branch."""
@@ -132,9 +148,11 @@ class _Loads:
         return 0
 
 
-def _situation(context: RequestContext, draw: Draw, now: float) -> BalanceContext:
+def _situation(context: RequestContext, draw: Draw) -> BalanceContext:
     loads = _Loads(context.states, draw)
-    return replace(situation(context, now), states=cast(States, loads))  # a draw's strategies ask these two alone
+    return replace(
+        situation(context, context.clock()), states=cast(States, loads)
+    )  # a draw's strategies ask these two alone
 
 
 def _draws_around(steps: Sequence[Step], tier_index: int) -> list[Draw]:

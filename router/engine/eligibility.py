@@ -145,17 +145,13 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
             if refusal is None:
                 return True
             why = refusal.reason, refusal.message
-        if (tier_index, target.name) not in progress.skipped:
-            progress.skipped.add((tier_index, target.name))
-            context.trace.entries.append(Skip(target.name, tier.level, now - context.began, *why, chain=tier.chain))
-            if progress.last is None:
-                progress.codes.add(SKIP_CODES[why[0]])
+        note_skip(context, progress, tier_index, target, why)
         return False
 
     if len(tier.targets) == 1:
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
-        balancer = context.balancers[context.chain.route, tier_index, tier.balance]
+        balancer = context.balancers[context.chain.line, tier_index, tier.balance]
         target = balancer.pick(tier.targets, is_eligible, situation(context, now))
     if target is None:
         return None
@@ -187,19 +183,29 @@ def situation(context: RequestContext, now: float) -> BalanceContext:
     )
 
 
-def may_be_called(context: RequestContext, progress: Progress, target: Target, now: float) -> bool:
-    """Say whether a target could be called now; `pick` asks the same, and writes into the trace why not."""
-    needs = context.requirements
-    return (
-        target.weight > 0
-        and progress.may_try(target)
-        and why_unfit(target, needs, context.windows, progress.window_floor) is None
-        and over_budget(context, target, now) is None
-        and context.states.refusal_for_target(
-            target, needs.prompt_tokens, needs.max_tokens, now, progress.keys.get(target.identity, ())
-        )
-        is None
+def note_skip(
+    context: RequestContext, progress: Progress, tier_index: int, target: Target, why: tuple[str, str]
+) -> None:
+    """Write into the trace why a target is passed over, once for a request."""
+    if (tier_index, target.name) not in progress.skipped:
+        progress.skipped.add((tier_index, target.name))
+        tier, at = context.chain.tiers[tier_index], context.clock() - context.began
+        context.trace.entries.append(Skip(target.name, tier.level, at, *why, chain=tier.chain))
+        if progress.last is None:
+            progress.codes.add(SKIP_CODES[why[0]])
+
+
+def why_not_now(context: RequestContext, progress: Progress, target: Target) -> tuple[str, str] | None:
+    """Say why a target that was not tried could not be called now, as (reason, message); None when it could."""
+    needs, now = context.requirements, context.clock()
+    why = why_unfit(target, needs, context.windows, progress.window_floor)
+    if why is not None:
+        return why
+    without = progress.keys.get(target.identity, ())
+    refusal = over_budget(context, target, now) or context.states.refusal_for_target(
+        target, needs.prompt_tokens, needs.max_tokens, now, without
     )
+    return None if refusal is None else (refusal.reason, refusal.message)
 
 
 def refusal(

@@ -13,16 +13,17 @@ import msgspec
 from msgspec.structs import replace
 
 from providers.embeddings import EmbeddingRequest, EmbeddingResponse, RerankRequest, RerankResponse
-from providers.errors import ErrorCode, ProviderError
+from providers.errors import ErrorCode, ProviderError, SignalboxError
 from providers.threads import in_thread
 from providers.tokens import ESTIMATE_MARGIN, estimate
 from providers.types import Message, Usage
 from router.engine.batching import Batches, Share
+from router.engine.context import RequestContext
 from router.engine.embedding import Widths, embed_once, needs_of_documents, needs_of_inputs, rerank_once
 from router.engine.engine import Engine
 from router.engine.failover import FailOver
 from router.engine.splitting import bounds_of, check_dimensions, split
-from router.errors import give_trace, tracing
+from router.errors import give_trace
 from router.plan.plan import Chain, Plan
 from router.telemetry.parts import Answered, PartRecorder, answered_in_parts
 from router.telemetry.recorder import RequestRecorder
@@ -69,11 +70,17 @@ class Embedder:
         Raises:
             RouteExhausted; ProviderError: CONTEXT_LENGTH_EXCEEDED for an input that no target takes.
         """
-        with tracing(trace):
+        try:
             clock = self._engine.enter_loop().time
             began = clock()
             check_dimensions(chain, request)
-            await self._check_lengths(chain, request)
+            if chain.input_tokens is not None and not request.truncate:
+                await self._check_lengths(request, chain, chain.input_tokens)
+        except SignalboxError as error:
+            give_trace(error, trace)
+            raise
+        if around is None and len(request.inputs) == 1 and chain.batch.wait is None:
+            return await self._deliver(self._engine.context_of(chain, request, needs_of_inputs(request), trace))
         recorder = self._engine.telemetry.recorder(trace, request, began)
         make = partial(self._make, chain, trace=trace, recorder=recorder, began=began)
         try:
@@ -99,11 +106,8 @@ class Embedder:
 
     # --- before anything is sent
 
-    async def _check_lengths(self, chain: Chain, request: EmbeddingRequest) -> None:
+    async def _check_lengths(self, request: EmbeddingRequest, chain: Chain, most: int) -> None:
         """Refuse what no target takes. What is surely short enough is not counted, and most is."""
-        most = chain.input_tokens
-        if most is None or request.truncate:
-            return
         for place, each in enumerate(request.inputs):
             if len(each) * 4 <= most or (isinstance(each, str) and each.isascii() and len(each) <= most):
                 continue  # no character has more tokens than bytes
@@ -188,11 +192,14 @@ class Embedder:
         part = PartRecorder.of(recorder)
         context = self._engine.context_of(chain, request, needs_of_inputs(request), trace, part)
         context.deadline = began + context.total  # of the request, of which this is a part
-        with FailOver(context, partial(embed_once, widths=self._widths)) as failover:
-            delivery = await failover.deliver()
-            response = delivery.answered(delivery.value, delivery.at)
+        response = await self._deliver(context)
         assert part.done is not None, "what was answered was recorded"
         return response, part.done
+
+    async def _deliver(self, context: RequestContext) -> EmbeddingResponse:
+        with FailOver(context, partial(embed_once, widths=self._widths)) as failover:
+            delivery = await failover.deliver()
+            return delivery.answered(delivery.value, delivery.at)
 
 
 def joined(responses: list[EmbeddingResponse], trace: Trace) -> EmbeddingResponse:

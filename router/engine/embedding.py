@@ -66,7 +66,9 @@ def build_rerank(route: str, query: str, documents: Sequence[Any], params: Mappi
     return request
 
 
-def _coerced(params: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+def _coerced(params: Mapping[str, Any], known: frozenset[str]) -> Mapping[str, Any]:
+    if not params:
+        return params
     for name in params:
         if name not in known:
             hint = did_you_mean(name, sorted(known))
@@ -138,20 +140,20 @@ async def embed_once(context: RequestContext, target: Target, lease: Lease, *, w
     known = None if rules is None else rules.dimensions
     width = request.dimensions or known or widths.get(place)
     takes = rules is None or rules.shortens or (rules.shortens is None and known != request.dimensions)
-    asked = replace(_for_target(request, target), width=width, dimensions=request.dimensions if takes else None)
+    asked = _for_target(request, target, width=width, dimensions=request.dimensions if takes else None)
 
     def call(provider: Provider) -> Awaitable[EmbeddingResponse]:
         if not _embeds(type(provider)):
             raise _unsupported("makes no embeddings", target, lease)
         return cast(Embeds, provider).embed(asked)
 
-    def checked(response: EmbeddingResponse) -> EmbeddingResponse:
+    def checked(response: EmbeddingResponse, provider: Provider) -> EmbeddingResponse:
         if not isinstance(response, EmbeddingResponse):
             raise TypeError(f"embed() gave {type(response).__name__} in place of an EmbeddingResponse")
         size, count = response.dimensions, len(asked.inputs)
         if size < 1 or len(response.data) != count * size * FLOAT:
             raise _wrong(f"{count} embeddings were asked for, and others came", target)
-        if not is_finite(response.data):
+        if not (getattr(provider, "checks_vectors", False) or is_finite(response.data)):
             raise _wrong("embeddings came with numbers that are none (NaN or infinity)", target)
         if width is not None and size != width:
             whose = "asked for" if request.dimensions else "expected, by the file or by the first answer,"
@@ -173,7 +175,7 @@ async def rerank_once(context: RequestContext, target: Target, lease: Lease) -> 
             raise _unsupported("ranks no documents", target, lease)
         return cast(Reranks, provider).rerank(asked)
 
-    def checked(response: RerankResponse) -> RerankResponse:
+    def checked(response: RerankResponse, provider: Provider) -> RerankResponse:
         if not isinstance(response, RerankResponse):
             raise TypeError(f"rerank() gave {type(response).__name__} in place of a RerankResponse")
         count = len(asked.documents)
@@ -190,7 +192,7 @@ async def _attempt(
     target: Target,
     lease: Lease,
     call: Callable[[Provider], Awaitable[Answer]],
-    checked: Callable[[Answer], Answer],
+    checked: Callable[[Answer, Provider], Answer],
 ) -> Answer:
     failed: ProviderError | None = None
     try:
@@ -202,7 +204,7 @@ async def _attempt(
             model=target.model,
             deadline=context.deadline,
         )
-        response = checked(response)
+        response = checked(response, provider)
     except Exception as error:
         failed = failure_of(error, lease.key.settings, provider=target.provider, model=target.model)
     if failed is not None:  # outside, so that what it came of does not hang on it
@@ -212,9 +214,9 @@ async def _attempt(
     return response
 
 
-def _for_target(request: Asked, target: Target) -> Asked:
+def _for_target(request: Asked, target: Target, **changes: Any) -> Asked:
     """Return the request as this target gets it: with its model id, and its params where the caller said nothing."""
-    changes: dict[str, Any] = {"model": target.model, "timeout": connecting(request, target)}
+    changes |= {"model": target.model, "timeout": connecting(request, target)}
     params = target.params
     for name in ("extra_body", "extra_headers"):
         if params.get(name):

@@ -28,6 +28,7 @@ from router.config.labels import why_not_met
 from router.engine.acceptance import acceptance_of
 from router.engine.connections import ProviderPool
 from router.engine.context import RequestContext
+from router.engine.facts import RequestFacts, decided
 from router.engine.failover import complete
 from router.engine.kept_files import kept_elsewhere
 from router.engine.needs import Requirements
@@ -123,13 +124,14 @@ class Engine:
     # --- requests
 
     def begin(
-        self, route: str, build: Callable[..., Request], *asked: Any, makes: Makes = "answers"
+        self, route: str, build: Callable[..., Request], *asked: Any, makes: Makes = "answers", streaming: bool = False
     ) -> tuple[Chain, Request, Trace]:
         """Begin a request on the plan of this moment.
 
         Args:
             build: makes the request of what is `asked`.
             makes: what is asked for.
+            streaming: it is to be streamed.
 
         Raises:
             RouterClosed: the router is closed.
@@ -148,6 +150,9 @@ class Engine:
                 trace.asked, trace.route = route, chain.route
             if chain.makes != makes and chain.makes is not None:
                 invalid(f"this route makes no {makes}: {one_line(route)} makes {chain.makes}")
+            if chain.rules:
+                facts = RequestFacts(request, streaming=streaming, clock=self.wall_clock)
+                chain, trace.rule = decided(chain, facts)
             if request.routing is not None or request.timeout is not None:
                 trace.of_call = said_by_call(request)
             if request.routing is not None or self.plan.serving.required:

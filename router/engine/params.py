@@ -15,7 +15,26 @@ from providers.types import PromptCache, Requirement, ServerTool, Thinking, Tool
 Require: TypeAlias = Mapping[str, str | Sequence[str]] | tuple[Requirement, ...] | None
 
 
-class OtherParams(TypedDict, total=False):
+class CommonParams(TypedDict, total=False):
+    """What every call may ask for; it is explained in `RerankParams`."""
+
+    only: str | Sequence[str] | None
+    avoid: str | Sequence[str] | None
+    require: Require
+    credentials: Mapping[str, str | SecretStr] | None
+    max_attempts: int | None
+    user: str | None
+    affinity: str | None
+    namespace: str | None
+    caller: str | None
+    end_user: str | None
+    tags: Mapping[str, str] | None
+    timeout: Mapping[str, float | str] | float | str | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class OtherParams(CommonParams, total=False):
     """What `RequestParams` has besides `response_format`; it is explained there."""
 
     tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any]]
@@ -38,22 +57,8 @@ class OtherParams(TypedDict, total=False):
     audio: Mapping[str, Any] | None
     server_tools: Sequence[ServerTool | str]
     allowed_tools: Sequence[str] | None
-    user: str | None
-    affinity: str | None
-    namespace: str | None
-    caller: str | None
-    end_user: str | None
-    tags: Mapping[str, str] | None
-    timeout: Mapping[str, float | str] | float | str | None
-    only: str | Sequence[str] | None
-    avoid: str | Sequence[str] | None
-    require: Require
-    credentials: Mapping[str, str | SecretStr] | None
-    max_attempts: int | None
     on_stream_break: Literal["error", "restart", "continue"] | None
     metadata: Mapping[str, Any] | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
     prompt_cache: PromptCache | None
 
 
@@ -106,7 +111,7 @@ class RequestParams(OtherParams, total=False):
     response_format: str | Mapping[str, Any] | type | UnionType | TypeAdapter[Any] | None
 
 
-class RerankParams(TypedDict, total=False):
+class RerankParams(CommonParams, total=False):
     """The parameters of `Router.rerank`.
 
     Attributes:
@@ -129,23 +134,9 @@ class RerankParams(TypedDict, total=False):
     """
 
     top_n: int | None
-    only: str | Sequence[str] | None
-    avoid: str | Sequence[str] | None
-    require: Require
-    credentials: Mapping[str, str | SecretStr] | None
-    max_attempts: int | None
-    user: str | None
-    affinity: str | None
-    namespace: str | None
-    caller: str | None
-    end_user: str | None
-    tags: Mapping[str, str] | None
-    timeout: Mapping[str, float | str] | float | str | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
 
 
-class EmbeddingParams(TypedDict, total=False):
+class EmbeddingParams(CommonParams, total=False):
     """The parameters of `Router.embed`. Those that are not here are as in `RerankParams`.
 
     Attributes:
@@ -157,17 +148,3 @@ class EmbeddingParams(TypedDict, total=False):
     dimensions: int | None
     input_type: InputType | None
     truncate: bool | None
-    only: str | Sequence[str] | None
-    avoid: str | Sequence[str] | None
-    require: Require
-    credentials: Mapping[str, str | SecretStr] | None
-    max_attempts: int | None
-    user: str | None
-    affinity: str | None
-    namespace: str | None
-    caller: str | None
-    end_user: str | None
-    tags: Mapping[str, str] | None
-    timeout: Mapping[str, float | str] | float | str | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None

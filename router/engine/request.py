@@ -109,7 +109,10 @@ def _answer_wanted(wanted: Any) -> tuple[str | dict[str, Any] | None, Any]:
     if asked is None:
         return None, None
     from providers.answer_types import type_of_format  # here: only those who ask for JSON need it
+    from providers.schemas.check import unreadable
 
+    if isinstance(asked, dict) and (what := unreadable(asked.get("schema"))):
+        invalid(f"response_format: the pattern {what} can't be checked here; say it in another way, or leave it out")
     return asked, type_of_format(asked)
 
 

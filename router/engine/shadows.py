@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace as changed
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +23,7 @@ from providers.types import CompletionRequest, CompletionResponse, Routing
 from router.balance.strategies import Balancers
 from router.engine.acceptance import Acceptance, acceptance_of
 from router.engine.context import RequestContext
+from router.engine.facts import RequestFacts, decided
 from router.engine.failover import complete
 from router.engine.needs import Requirements
 from router.engine.request import requirements_of
@@ -60,6 +61,7 @@ class Host(Protocol):
     rng: random.Random
     states: States
     telemetry: Telemetry
+    wall_clock: Callable[[], float]
     closed: bool
 
     def chain(self, name: str) -> Chain:
@@ -114,7 +116,8 @@ class Shadows:
             return
         if request.routing is not None and request.routing.credentials:
             return  # who brings a key has not asked that others get the prompt
-        if self._under_way.get(chain.route, 0) >= rules.in_flight:
+        is_for_one_protocol = request.native is not None and request.native.only_there
+        if is_for_one_protocol or self._under_way.get(chain.route, 0) >= rules.in_flight:
             self._count(chain.route, rules, dropped=1)
             return
         self._under_way[chain.route] = self._under_way.get(chain.route, 0) + 1
@@ -180,7 +183,7 @@ class Shadows:
     def _context(self, original: _Original) -> RequestContext:
         engine, request = self._engine, of_copy(original.request)
         chain = self._chain(original)
-        trace = Trace(chain.route, engine.plan.revision, caller=original.request.caller, tags=request.tags)
+        trace = Trace(chain.route, engine.plan.revision, caller=request.caller, tags=request.tags)
         needs = requirements_of(request, streaming=False)
         context = engine.context_of(
             chain, request, needs, trace, self._recorder(trace, request), acceptance_of(chain, request, None)
@@ -203,6 +206,8 @@ class Shadows:
     def _chain(self, original: _Original) -> Chain:
         """The chain of who gets the copies, as a copy goes over it: it waits for nothing and is kept nowhere."""
         chain = self._engine.chain(original.rules.to)
+        if chain.rules:
+            chain, _ = decided(chain, RequestFacts(original.request, streaming=False, clock=self._engine.wall_clock))
         if original.chain.required:  # of who gets the request, the copy included
             chain = restricted(chain, original.chain.required)
         retry = changed(chain.retry, same_target=0, max_wait=0.0)
@@ -214,6 +219,7 @@ class Shadows:
             cache=None,
             budget=original.rules.budget,
             shadow=None,
+            limits=None,
             is_copy=True,
         )
 
@@ -223,7 +229,9 @@ class Shadows:
         if self._telemetry is None:
             self._telemetry = Telemetry(self._engine.plan)
             self._telemetry.is_of_copies = True
-        self._telemetry.offset, self._telemetry.plan, self._telemetry.virtual = main.offset, main.plan, main.virtual
+        if self._telemetry.plan is not main.plan:
+            self._telemetry.adopt(main.plan)
+        self._telemetry.offset, self._telemetry.virtual = main.offset, main.virtual
         self._telemetry.listeners = tuple(each for each in main.listeners if getattr(each, "takes_copies", False))
         return self._telemetry.recorder(trace, request, asyncio.get_running_loop().time())
 
@@ -262,7 +270,7 @@ class Shadows:
 
 
 def of_copy(request: CompletionRequest) -> CompletionRequest:
-    """Return a request as it is copied: without what its caller said of who is asked, how long, and who pays.
+    """Return a request as it is copied: without what its caller said of who is asked, and how long that may take.
 
     What it requires of who gets it stays.
     """
@@ -270,7 +278,7 @@ def of_copy(request: CompletionRequest) -> CompletionRequest:
     if routing is not None:
         kept = replace(routing, only=(), avoid=(), max_attempts=None, on_stream_break=None)
         routing = None if kept == Routing() else kept
-    return replace(request, routing=routing, timeout=None, caller=None, native=None)
+    return replace(request, routing=routing, timeout=None, native=None)
 
 
 def _tokens(response: CompletionResponse) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import NoReturn, Protocol, Self, cast
+from typing import Generic, NoReturn, Protocol, Self, cast
 
 from msgspec.structs import replace
 
@@ -23,7 +23,7 @@ from router.plan.plan import Chain
 from router.plan.target import Target
 from router.state.lease import Lease
 from router.telemetry.recorder import RequestRecorder
-from router.views.reply import Reply
+from router.views.reply import Reply, T_co
 from router.views.trace import Trace
 
 # For models that take no beginning of their answer.
@@ -52,7 +52,7 @@ class StreamSource(Protocol):
         ...
 
 
-class RouterStream:
+class RouterStream(Generic[T_co]):
     """A streamed answer; `response` is complete after the last chunk.
 
     When a stream breaks after its first content, the route's `on_stream_break` decides: "error" raises
@@ -67,9 +67,9 @@ class RouterStream:
         self._process = os.getpid()
 
     @property
-    def response(self) -> Reply:
-        """The answer accumulated so far, with route, target, cost and trace."""
-        return cast("Reply", self._source.response)
+    def response(self) -> Reply[T_co]:
+        """The answer accumulated so far, with route, target, cost and trace; `parsed` is None until its end."""
+        return cast("Reply[T_co]", self._source.response)
 
     @property
     def trace(self) -> Trace:

@@ -57,7 +57,8 @@ class Admitted:
             self.failed()
             if isinstance(error, RouteExhausted) and error.code is ErrorCode.QUOTA_EXHAUSTED:
                 # By what others of this client have taken meanwhile.
-                over = self._clients.over_budget(self._client, self._request)
+                skips = () if error.trace is None else error.trace.skips
+                over = self._clients.over_budget(self._client, self._request, "; ".join(each.message for each in skips))
                 if over is not None:
                     raise _refused(over) from None
         elif error is not None:

@@ -15,7 +15,9 @@ from msgspec.structs import replace
 
 from providers.embeddings import AnyResponse
 from providers.errors import ProviderError
+from providers.parts import LARGE
 from providers.tags import is_value
+from providers.threads import in_thread
 from providers.types import CompletionRequest, CompletionResponse, Native, Routing
 from providers.validation import validate
 from providers.wire.reading import BadRequest, Body, decode_body
@@ -80,10 +82,12 @@ class Call:
             SignalboxError: what the client is to be told.
         """
         raw = await asked.read(self.serving.max_body)
-        body, is_sealed = self.envelopes.restored(decode_body(raw), raw)
+        large = len(raw) > LARGE
+        body, is_sealed = self.envelopes.restored(await in_thread(decode_body, raw) if large else decode_body(raw), raw)
         head = Head(self.ident, "", time.time())
         untranslatable: ProviderError | None
-        request, readable, untranslatable = read_body(self.face, body)
+        work = self.face, body
+        request, readable, untranslatable = await in_thread(read_body, *work) if large else read_body(*work)
         if len(request.tools) > _TOOLS:
             raise BadRequest(f"tools: at most {_TOOLS:,} are taken", "tools")
         self.record.asks(request.model)
@@ -153,6 +157,8 @@ class Call:
         response = await self.router.ask(request, route=route, cache=self.client.cache)
         self.record.take(response)
         admitted.answered(response.usage)
+        if not self.face.draws and any(other.image is not None for other in response.others):
+            response = replace(response, left_out=(*response.left_out, "pictures of the answer"))
         sealing, headers = self.sealing(response), {"content-type": JSON, **self.headers_of(response, whole=True)}
         if response.native:
             own = {**response.raw, "model": body["model"]} if self.face.keeps_name else response.raw

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError  # `aiohttp.web` would take another MB
+from aiohttp.web_server import Server
 
 from providers.wire.writing import encode
 
@@ -41,7 +43,7 @@ class Bounds:
     stalled: float = 60.0
 
 
-class Connections(web.Server):
+class Connections(Server):
     """aiohttp's server, with bounds.
 
     When there are too many connections, the one that has been without a request for the longest has to go. When all are
@@ -131,7 +133,7 @@ class Connections(web.Server):
         self._refused += change
 
 
-class Connection(web.RequestHandler):
+class Connection(RequestHandler):
     """A connection whose requests have to come with their whole head before long; aiohttp waits for ever.
 
     Its one task answers them all, one after the other. aiohttp's own makes a task, a request and a writer for each,
@@ -273,7 +275,7 @@ class Connection(web.RequestHandler):
         """Take the rest of a body for a while: closing at once would take the answer back while the client still
         sends.
         """
-        with suppress(TimeoutError, web.RequestPayloadError):
+        with suppress(TimeoutError, RequestPayloadError):
             async with asyncio.timeout(_LINGER):
                 while not payload.is_eof():
                     await payload.readany()

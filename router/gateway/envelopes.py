@@ -38,7 +38,7 @@ class Envelopes:
         """The request with its envelopes opened; `chain` is its own, which may be none of the plan's routes."""
         if plan is not self._plan:
             self._plan, self._origins = plan, _origins(plan.targets)
-        return open_request(request, {**self._origins, **_origins(chain.targets)})
+        return open_request(request, {**self._origins, **_origins(chain.everybody)})
 
 
 def _origins(targets: Iterable[Target]) -> dict[str, str]:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader
 from aiohttp.http import HttpVersion11, RawRequestMessage
+from aiohttp.web_protocol import RequestPayloadError
 
 from providers.errors import ErrorCode
 from providers.wire.reading import BadRequest
@@ -79,7 +80,7 @@ class _Request:
             if not encoding and payload.is_eof():  # it is here already, as nearly always
                 return within_limit(payload.read_nowait(), limit)
             return await self._read_slowly(encoding, limit)
-        except web.RequestPayloadError:
+        except RequestPayloadError:
             raise BadRequest("the body is not sent as HTTP has it") from None
 
     async def _read_slowly(self, encoding: str, limit: int) -> bytes:

@@ -116,4 +116,4 @@ def speaks(router: Router, chain: Chain, face: Face, request: CompletionRequest)
     protocol = face.protocol
     if protocol is None:
         return False
-    return any(is_spoken(router.provider_of(target), target, request, protocol) for target in chain.targets)
+    return any(is_spoken(router.provider_of(target), target, request, protocol) for target in chain.everybody)

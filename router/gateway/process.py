@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from router.config.listen import Address
 from router.gateway import notify
@@ -22,10 +23,12 @@ from router.gateway.metrics import metrics_server, new_registry
 from router.gateway.record import Observer
 from router.gateway.server import Server
 from router.gateway.tls import BadCertificate, Certificate
-from router.gateway.workers import Place
 from router.plan.serving import Serving
 from router.router import Router
 from router.views.events import Event
+
+if TYPE_CHECKING:
+    from router.gateway.workers import Place  # it loads what only several processes need
 
 log = logging.getLogger("signalbox.gateway")
 

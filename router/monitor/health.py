@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 
+from providers.sources import CredentialState
 from router.plan.target import Key, Target
 from router.state.guard import Guard
 from router.state.limits import RateLimits
@@ -29,17 +30,19 @@ def target_health(states: States, target: Target, now: float, offset: float) -> 
     return _health(state, min(state.held(key) for key in target.keys), now, offset)
 
 
-def key_figures(states: States, target: Target, now: float, offset: float) -> tuple[KeyFigures, ...]:
+def key_figures(
+    states: States, target: Target, now: float, offset: float, credential: Callable[[Key], CredentialState | None]
+) -> tuple[KeyFigures, ...]:
     """Return the figures of each key of a target's provider."""
     figures = []
     for index, key in enumerate(target.keys, 1):
         guard = states.find_key(key.identity)
         if guard is None:
-            figures.append(KeyFigures(f"key {index}"))
+            figures.append(KeyFigures(f"key {index}", credential=credential(key)))
             continue
         health = key_health(states, key, now, offset)
         limits = tuple(limit_uses(guard.limits, now))
-        figures.append(KeyFigures(f"key {index}", health, guard.limits.in_flight, limits))
+        figures.append(KeyFigures(f"key {index}", health, guard.limits.in_flight, limits, credential(key)))
     return tuple(figures)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import TypeVar
 
 from msgspec.structs import replace
 
+from providers.sources import CredentialState
 from router.telemetry import sketch
 from router.telemetry.buckets import NUMBERS, known_cost, quantiles_of
 from router.telemetry.sketch import Sketch
@@ -231,7 +233,13 @@ def _key(group: list[KeyFigures]) -> KeyFigures:
         _health([key.health for key in group]),
         sum(key.in_flight for key in group),
         _limits([key.limits for key in group]),
+        _worst([key.credential for key in group if key.credential is not None]),
     )
+
+
+def _worst(states: list[CredentialState]) -> CredentialState | None:
+    """The one that needs somebody most: whose source fails, and else the one that ends first."""
+    return max(states, key=lambda state: (state.failures, -(state.ends or inf)), default=None)
 
 
 def _provider(group: list[ProviderFigures]) -> ProviderFigures:

@@ -8,16 +8,17 @@ import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from providers.sources import CredentialState
 from providers.threads import in_thread
 from router.config.labels import shown_labels
 from router.engine.shadows import Shadows
 from router.monitor.health import key_figures, limit_uses, pressure, target_health
 from router.plan.plan import Plan
-from router.plan.target import OF_CALLERS, Target, names_of, own_account, own_variant, variant_of
+from router.plan.target import OF_CALLERS, Key, Target, names_of, own_account, own_variant, variant_of
 from router.state.spending import Spending as BudgetsInUse
 from router.state.states import States
 from router.telemetry.buckets import ALL
@@ -30,6 +31,7 @@ from router.views.figures import (
     CacheFigures,
     Figures,
     HealthCheck,
+    KeyFigures,
     LimitUse,
     Process,
     ProviderFigures,
@@ -58,8 +60,15 @@ class Report:
     `path` is the file's, None for a router made from text. `revisions` is the log, the oldest first.
     """
 
-    def __init__(self, telemetry: Telemetry, states: States, spending: BudgetsInUse) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        states: States,
+        spending: BudgetsInUse,
+        credential: Callable[[Key], CredentialState | None] = lambda key: None,
+    ) -> None:
         plan = telemetry.plan
+        self.credential = credential
         self.telemetry = telemetry
         self._spending = spending
         self.windows = Windows(telemetry)
@@ -213,6 +222,7 @@ class _Making:
         self._windows = report.windows
         self._totals = report.totals
         self._last = report.last_made
+        self._credential = report.credential
         self._plan = plan
         self._now = now
         self._states = states
@@ -270,8 +280,11 @@ class _Making:
         """List targets that no chain of the file has: called as `provider/model-id`, or gone from the file."""
         return [name for kind, name in self._totals.keys if kind == "target" and name not in self._targets]
 
+    def _keys(self, target: Target) -> tuple[KeyFigures, ...]:
+        return key_figures(self._states, target, self._now, self._telemetry.offset, self._credential)
+
     def _provider(self, name: str, target: Target | None, targets: list[TargetFigures]) -> ProviderFigures:
-        keys = () if target is None else key_figures(self._states, target, self._now, self._telemetry.offset)
+        keys = () if target is None else self._keys(target)
         figures = self.figures(("provider", name), sum(key.in_flight for key in keys))
         worst = max(keys, key=lambda key: pressure(key.limits) or 0.0, default=None)
         shown = min(keys, key=lambda key: key.health.state != "closed", default=None)  # while one is well, all is

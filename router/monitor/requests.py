@@ -45,7 +45,7 @@ def _view(telemetry: Telemetry, ended: RequestRecorder) -> TraceView:
     record = record_of(telemetry, ended)
     trace, captured = ended.trace, ended.outcome.captured
     entries, said = _entries(ended), trace.of_call
-    return TraceView(record, trace.revision, record.seconds, entries, captured, trace.prompt_cache, said)
+    return TraceView(record, trace.revision, record.seconds, entries, captured, trace.prompt_cache, said, trace.rule)
 
 
 def _newest_first(telemetry: Telemetry) -> Iterator[RequestRecorder]:

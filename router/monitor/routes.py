@@ -45,6 +45,7 @@ def chain_view(plan: Plan, chain: Chain) -> ChainView:
         chain.on_stream_break,
         _cache(plan, route),
         policies,
+        tuple(rule.line for rule, _ in chain.rules),
     )
 
 
@@ -67,6 +68,7 @@ def _tier(plan: Plan, route: str | None, chain: Chain, tier: Tier, share: float)
             tuple(_of_target(plan, route, target, tier)),
             shown_labels(target.labels),
             target.barred,
+            tuple(key.settings.credential.name for key in target.keys if key.settings and key.settings.credential),
         )
         for place, target in enumerate(tier.targets, 1)
     )

@@ -41,9 +41,14 @@ class Budget:
     resets: ResetTime | None = None
 
     @property
+    def written_at(self) -> str:
+        """The owner of the budget in the file, for all values: "route chat"."""
+        return self.owner[: -len(self.of) - 2] if self.of else self.owner
+
+    @property
     def whose(self) -> tuple[str, str]:
-        """Scope ("route", "provider" or "key") and name of what it is written at."""
-        scope, _, name = self.owner.removesuffix(f", {self.of}" if self.of else "").partition(" ")
+        """Scope ("route", "shadow", "provider" or "key") and name of what it is written at."""
+        scope, _, name = self.written_at.partition(" ")
         return scope, name
 
     @property

@@ -5,6 +5,7 @@ one reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import PurePath
@@ -26,6 +27,7 @@ from router.config.labels import why_not_met
 from router.config.names import target_name
 from router.config.schema import BatchPolicy, ModelConfig, PriceConfig, SlowCall, TargetRef
 from router.plan.alerts import alert_rules
+from router.plan.answers import answers_of, space_of
 from router.plan.budget import budget_of
 from router.plan.catalogue import ProviderCatalogue, policy_values
 from router.plan.credentials import who
@@ -47,8 +49,9 @@ from router.plan.rules import (
     SharedRules,
 )
 from router.plan.serving import serving_of
-from router.plan.target import Target, digest
+from router.plan.target import Target
 from router.plan.tiers import TierMaker
+from router.plan.when import rules_of
 
 
 def compile_plan(
@@ -69,7 +72,7 @@ def compile_plan(
     own = credentials or {}
     settings_by_name = {name: _settings(file, name, own) for name in file.providers}
     catalogue = ProviderCatalogue(file, settings_by_name, create, required_by_routes(loaded, file))
-    chains = {name: _chain(file, catalogue, name) for name in file.routes}
+    chains = {name: _chain(loaded, file, catalogue, name) for name in file.routes}
     chains |= {name: _direct(file, catalogue, name) for name in file.models}
     # A model with params of a route's own can be called, watched and drained by the name that tells it apart.
     chains |= {name: _direct(file, catalogue, *variant) for name, variant in [*catalogue.variants.items()]}
@@ -151,28 +154,6 @@ def _batch(config: BatchPolicy | None) -> BatchRules:
     return BatchRules(**written)
 
 
-def _answers(tiers: list[Tier]) -> str:
-    """Hash what can change the answers of a chain; another key, weights, timeouts and the order of targets change
-    none.
-    """
-    shapes = set()
-    for target in (target for tier in tiers for target in tier.targets):
-        settings = target.keys[0].settings
-        shape: list[Any] = [target.model, sorted((name, repr(value)) for name, value in target.params.items())]
-        if settings is not None:
-            shape += [settings.kind, settings.base_url, sorted(settings.headers.items())]
-            shape.append(sorted((name, repr(value)) for name, value in settings.options.items()))
-        shapes.add(repr(shape))
-    return digest(sorted(shapes))
-
-
-def _space(tiers: list[Tier]) -> str:
-    """Hash whose vectors a chain makes: that of all its targets."""
-    first = tiers[0].targets[0]
-    assert first.embeds is not None, "a route of embeddings has no others"
-    return digest([first.embeds.space, sorted((name, repr(value)) for name, value in first.params.items())])
-
-
 def _direct(
     file: RoutesFile, catalogue: ProviderCatalogue, name: str, params: Mapping[str, Any] | None = None
 ) -> Chain:
@@ -185,7 +166,17 @@ def _direct(
     return Chain(target.name, (tier,), target.retry, target.timeout.total, on_break, makes=makes, accept=accept)
 
 
-def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
+def _chain(loaded: LoadResult, file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
+    """Compile a route, with the chains that its rules lead to."""
+    own = _chain_to(file, catalogue, name)
+    rules = rules_of(loaded, file, name)
+    led = {to: own if to == name else _chain_to(file, catalogue, name, to) for to in {rule.to for rule in rules}}
+    return replace(own, rules=tuple((rule, led[rule.to]) for rule in rules)) if rules else own
+
+
+def _chain_to(file: RoutesFile, catalogue: ProviderCatalogue, name: str, to: str | None = None) -> Chain:
+    """Compile what serves those who ask for a route: its own tiers, or those of what a rule leads to."""
+
     def make(ref: TargetRef, chains: tuple[str, ...], required: tuple[Requirement, ...]) -> Target:
         levels = [file.routes[route].params for route in (*reversed(chains), name)]
         params = {key: value for level in (*levels, ref.params) for key, value in level.items()}
@@ -193,14 +184,14 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         return _target(file, catalogue, ref.model, weight=ref.weight, params=params, **where)
 
     maker = TierMaker(file, make, catalogue.required)
-    steps, tiers = maker.whole(name), maker.tiers
+    steps, tiers = maker.whole(name) if to is None else maker.led(name, to), maker.tiers
     total = timeout_of(**policy_values(file, "timeout", route=name)).total
     on_break = policy_values(file, "on_stream_break", route=name)["on_stream_break"]
     retry = RetryRules(**policy_values(file, "retry", route=name))
     budget = budget_of("route", name, file.routes[name].budget)
     cache = _cache(file, name)
     makes = makes_of(file.routes[name])
-    answers = "" if cache is None else _space(tiers) if makes == "embeddings" else _answers(tiers)
+    answers = "" if cache is None else space_of(tiers) if makes == "embeddings" else answers_of(tiers)
     if answers and any(tier.required for tier in tiers):
         answers = answers_within(answers, [target for tier in tiers for target in tier.targets if not target.barred])
     return Chain(
@@ -221,6 +212,7 @@ def _chain(file: RoutesFile, catalogue: ProviderCatalogue, name: str) -> Chain:
         required=(catalogue.required[name],) if name in catalogue.required else (),
         steps=steps if maker.draws else None,
         draws=tuple(maker.draws),
+        line=name if to is None else f"{name} → {to}",
     )
 
 

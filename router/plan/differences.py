@@ -112,6 +112,9 @@ def _chain(old: Chain, new: Chain) -> Iterator[str]:
     for policy in ("retry", "hedge", "accept", "limits"):
         if getattr(old, policy) != getattr(new, policy):
             yield f"{policy} changed"
+    rules = [[rule.words_to for rule, _ in chain.rules] for chain in (old, new)]
+    if rules[0] != rules[1]:
+        yield "when changed"
     if old.budget != new.budget:
         yield f"budget {_dollars(old.budget)}→{_dollars(new.budget)}"
     if old.shadow != new.shadow:

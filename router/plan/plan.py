@@ -31,6 +31,7 @@ from router.plan.rules import (
 )
 from router.plan.serving import Serving
 from router.plan.target import Target
+from router.plan.when import Rule
 
 _LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
 
@@ -62,13 +63,14 @@ class Tier:
 class Branch:
     """One of those that share load in a draw: a route's whole chain, or one model.
 
-    `steps` are what of the chain serves in its place, in order; `targets` all that it has. `weighed` stands for it
-    where a balancer picks.
+    `steps` are what of the chain serves in its place, in order; `tiers` (their indexes) and `targets` all that it has.
+    `weighed` stands for it where a balancer picks.
     """
 
     name: str
     weight: float
     steps: tuple[Step, ...]
+    tiers: range
     targets: tuple[Target, ...]
     is_route: bool
     weighed: Target = field(init=False)
@@ -124,6 +126,8 @@ class Chain:
     is_copy: bool = False  # of a request, which counts in its own budget alone
     steps: tuple[Step, ...] | None = None  # in which its tiers serve; None where that is as they stand
     draws: tuple[Draw, ...] = ()
+    rules: tuple[tuple[Rule, Chain], ...] = ()  # in order, each with the chain that it leads to
+    line: str = ""  # what its balancers are kept by: the route, and of a chain that a rule leads to which
     excluded: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     required: tuple[Requirement, ...] = ()
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
@@ -131,6 +135,7 @@ class Chain:
     input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "line", self.line or self.route)
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
         object.__setattr__(self, "names_refusals", named)
         object.__setattr__(self, "max_attempts", self.retry.max_attempts or self._enough())
@@ -147,6 +152,16 @@ class Chain:
         """Count the attempts that reach every target, with all further tries that its policy allows."""
         tries = {target.identity: 1 + target.retry.same_target for target in self.targets}
         return max(_LEAST_ATTEMPTS, sum(tries.values()))
+
+    @property
+    def variants(self) -> tuple[Chain, ...]:
+        """Itself, and the chains that its rules lead to."""
+        return (self, *(led for _, led in self.rules if led is not self))
+
+    @property
+    def everybody(self) -> tuple[Target, ...]:
+        """All targets that its requests may be led to, by its rules too."""
+        return tuple(target for chain in self.variants for target in chain.targets)
 
     @property
     def shares(self) -> dict[int, float]:
@@ -213,7 +228,7 @@ class Plan:
     @property
     def targets(self) -> list[Target]:
         """All targets of all chains."""
-        return [target for chain in self.chains.values() for target in chain.targets]
+        return [target for chain in self.chains.values() for target in chain.everybody]
 
     @property
     def keys(self) -> frozenset[str]:
@@ -269,7 +284,7 @@ class Plan:
         lacking: dict[str, set[str]] = {}
         unknown: dict[str, set[str]] = {}  # by the chain's name
         for name, chain in self.chains.items():
-            for target in chain.targets:
+            for target in chain.everybody:
                 if not is_known(target.capabilities.price) and not target.disabled:
                     unknown.setdefault(name, set()).add(target.name)
                     for budget in filter(None, (chain.budget, target.budget)):

@@ -50,6 +50,13 @@ class TierMaker:
         """Add all tiers of the route that the app calls; gives the order in which they serve."""
         return self._route(route, _Place(), is_whole=True)[0]
 
+    def led(self, route: str, to: str) -> tuple[Step, ...]:
+        """Add all tiers of what a rule of the route leads to; gives the order in which they serve."""
+        required = (self._required[route],) if route in self._required else ()
+        if to in self._file.routes:
+            return self._route(to, _Place(chains=(to,), required=required), is_whole=True)[0]
+        return (self._tier((TargetRef(model=to),), "ordered", _Place(required=required))[0],)
+
     def _route(self, name: str, place: _Place, *, is_whole: bool = False) -> tuple[tuple[Step, ...], int]:
         """Add the tiers of a route; gives their order, and the level after its last."""
         config = self._file.routes[name]
@@ -93,7 +100,8 @@ class TierMaker:
                 )
                 steps = (step,)
             targets = tuple(target for tier in self.tiers[before:] for target in tier.targets)
-            branches.append(Branch(ref.model, ref.weight, steps, targets, self._file.is_route(ref.model)))
+            tiers = range(before, len(self.tiers))
+            branches.append(Branch(ref.model, ref.weight, steps, tiers, targets, self._file.is_route(ref.model)))
             highest = max(highest, after)
         draw = Draw(tuple(branches), balance, place.on, place.gate, mark)
         self.draws.append(draw)

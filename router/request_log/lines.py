@@ -12,7 +12,7 @@ import msgspec
 from router.monitor.requests import passes, record_of
 from router.telemetry.recorder import RequestRecorder, Telemetry
 from router.views.requests import Captured, RequestFilter, RequestRecord, TraceView
-from router.views.trace import Attempt, Entry
+from router.views.trace import Attempt, Entry, PromptCacheUse
 
 HOUR = 3600.0
 _NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)(?:\.(\d+))?\.jsonl")
@@ -24,7 +24,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `asked` is the name that was asked for where it is not the route's own, `cache` what the response cache did.
     `entries` are left out of a request that its first attempt answered. `captured` are prompt and answer, where the
-    file's `telemetry.capture` keeps them.
+    file's `telemetry.capture` keeps them. `prompt_cache` is what the vendor's cache of prompts did: tokens that it read
+    and wrote, and the USD that this spared.
     """
 
     time: float
@@ -50,7 +51,9 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     shadow: bool = False
     entries: tuple[Entry, ...] | None = None
     captured: Captured | None = None
+    prompt_cache: PromptCacheUse | None = None
     tags: dict[str, str] | None = None
+    rule: str = ""
 
     @property
     def record(self) -> RequestRecord:
@@ -64,7 +67,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         entries = self.entries
         if entries is None and self.target is not None:
             entries = (Attempt(self.target, 0, 0.0, self.seconds, first_token=self.first_token),)
-        return TraceView(self.record, self.revision, self.seconds, entries or (), self.captured)
+        view = (self.record, self.revision, self.seconds, entries or (), self.captured, self.prompt_cache)
+        return TraceView(*view, rule=self.rule)
 
     def passes(self, only: RequestFilter) -> bool:
         """Say whether the filter lets it through."""
@@ -77,6 +81,7 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
     entries, usage = trace.entries, outcome.usage
     time = round(ended.began + telemetry.offset, 3)
     is_plain = len(entries) == 1 and not trace.cache and not ended.route.telemetry.is_of_copies
+    is_plain = is_plain and not trace.rule and not getattr(entries[0], "chain", "")
     if is_plain and target is not None and usage is not None and outcome.code is None:
         return Line(  # most: by position, since so many names would cost as much as all the rest
             time,
@@ -102,6 +107,7 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
             False,
             None,
             outcome.captured,
+            trace.prompt_cache,
             trace.tags,
         )
     record = record_of(telemetry, ended)
@@ -114,6 +120,8 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
         cache=f"{trace.cache} ({trace.cache_level})" if trace.cache_level else trace.cache,
         entries=tuple(entries),
         captured=outcome.captured,
+        rule=trace.rule,
+        prompt_cache=trace.prompt_cache,
     )
 
 

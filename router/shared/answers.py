@@ -22,6 +22,7 @@ from router.shared.pace import Pace
 T = TypeVar("T")
 
 PATIENCE = 0.02  # seconds that a request waits for a lookup
+_PATIENCE_FOR_MANY = 0.25  # seconds, of as many keys as it likes
 _HELD_UP = 0.01  # seconds that the loop is late: a reply may lie there unread
 _AT_ONCE = 64  # answers that are looked up by one command
 _LONGEST = 10 * 366 * 86_400.0  # seconds that an answer is stored
@@ -115,18 +116,33 @@ class Answers:
 
     async def get(self, text: str) -> bytes | None:
         """Return what is stored under a key (`CacheKey.text`); None also when the server is late."""
-        if not self._open():
-            return None
-        batch = self._batch
+        return await self._wanted(text) if self._open() else None
+
+    async def get_many(self, texts: Sequence[str]) -> dict[str, bytes]:
+        """Return what is stored under several keys, as far as the server is in time: what one command looks up has as
+        long as a single key, all of them a bound of their own.
+        """
+        loop, found = asyncio.get_running_loop(), dict[str, bytes]()
+        until = loop.time() + _PATIENCE_FOR_MANY
+        for start in range(0, len(texts), _AT_ONCE):  # so that what others look up comes in between
+            if not self._open() or loop.time() > until:
+                break
+            some = texts[start : start + _AT_ONCE]
+            for text, future in [(text, self._wanted(text)) for text in some]:
+                if (data := await future) is not None:
+                    found[text] = data
+        return found
+
+    def _wanted(self, text: str) -> asyncio.Future[bytes | None]:
+        loop, batch = asyncio.get_running_loop(), self._batch
         if batch is None:
             batch = self._batch = _Batch()
-            loop = asyncio.get_running_loop()
             due = loop.time() + PATIENCE
             batch.timer = loop.call_at(due, self._late, batch, due)
             self._awake.set()
-        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[bytes | None] = loop.create_future()
         batch.waiting.setdefault(text, []).append(future)
-        return await future
+        return future
 
     def put(self, text: str, data: bytes, seconds: float) -> None:
         """Store an answer for so many seconds, beside the requests."""
@@ -186,6 +202,15 @@ class Answers:
             return None if data is None else read(data)
 
         return await self._flights.turn(self._names.flight(text), most, look)
+
+    async def take(self, texts: Sequence[str]) -> set[str] | None:
+        """Return those keys of which no other process makes the call: this one is to make it, and to say when it is
+        `done`. All of them, where the server does not say it in time; None where nobody waits for others.
+        """
+        if self._flights is None:
+            return None
+        named = {self._names.flight(text): text for text in texts}
+        return {named[key] for key in await self._flights.take(list(named))}
 
     def done(self, text: str) -> None:
         """Let others make the call for this key, if this process has the right to; what was stored goes before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from router.state.any_rate import PATIENCE
@@ -38,11 +38,7 @@ class Flights:
         loop = asyncio.get_running_loop()
         until, pause = loop.time() + most, _FIRST_PAUSE
         while True:
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    taken = await self._take(key)
-            except TimeoutError as error:
-                taken = error
+            (taken,) = await self._in_time([key])
             if isinstance(taken, Exception):  # the server is away: each machine is on its own
                 return None
             found = await look()  # whoever had the right has stored its answer before it gave that up
@@ -55,6 +51,11 @@ class Flights:
                 return None
             await asyncio.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def take(self, keys: Sequence[str]) -> list[str]:
+        """Return those of the rights that nobody else has, without waiting for others; all while the server is away."""
+        replies = await self._in_time(keys)
+        return [key for key, taken in zip(keys, replies, strict=True) if taken or isinstance(taken, Exception)]
 
     def release(self, key: str) -> None:
         """Give up a right, if this process has it."""
@@ -69,7 +70,22 @@ class Flights:
         for key in tuple(self._held):
             self.release(key)
 
-    async def _take(self, key: str) -> object:
+    async def _in_time(self, keys: Sequence[str]) -> list[object]:
+        """Try to take rights; returns what the server said to each, an exception where it did not."""
+        asked = {key: self._take(key) for key in keys}
+        try:
+            await asyncio.wait(asked.values(), timeout=PATIENCE)
+        except asyncio.CancelledError:
+            for key, future in asked.items():
+                if future.done() and future.result():
+                    self.release(key)
+            raise
+        finally:
+            for future in asked.values():  # whose right is given back, should it come yet
+                future.cancel()
+        return [TimeoutError() if future.cancelled() else future.result() for future in asked.values()]
+
+    def _take(self, key: str) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def taken(reply: asyncio.Future[Any]) -> None:
@@ -81,7 +97,7 @@ class Flights:
                 answer.set_result(reply.result())
 
         self._send("SET", key, self._label, "NX", "PX", str(int(1000 * _LASTS))).add_done_callback(taken)
-        return await answer
+        return answer
 
     @staticmethod
     def _lasts(renewed: float) -> bool:

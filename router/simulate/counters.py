@@ -49,6 +49,36 @@ class Quantiles:
 
 
 @dataclass(slots=True)
+class PromptCount:
+    """What vendors read of prompts: of those tokens how many were in their caches and were written to them, and the
+    USD that this spared, None where a price is unknown.
+    """
+
+    tokens: int = 0
+    read: int = 0
+    written: int = 0
+    saved: float | None = 0.0
+
+    def add(self, other: PromptCount) -> None:
+        """Add up."""
+        self.tokens += other.tokens
+        self.read += other.read
+        self.written += other.written
+        self.saved = None if self.saved is None or other.saved is None else self.saved + other.saved
+
+
+@dataclass(slots=True)
+class Bill:
+    """What a vendor charged for one model; `wasted` of it for answers that nobody got whole. USD."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    wasted: float = 0.0
+    prompts: PromptCount = field(default_factory=PromptCount)
+
+
+@dataclass(slots=True)
 class RouteCount:
     """Counts of the requests to one route."""
 
@@ -60,11 +90,13 @@ class RouteCount:
     hits: int = 0  # answers that the cache had, or that an identical request under way got
     restarts: int = 0
     usd: float | None = 0.0  # of all its calls; None when the price of one is unknown
+    rules: Counter[str] = field(default_factory=Counter)  # requests by the rule that decided
     chains: Counter[str] = field(default_factory=Counter)  # answers by the chain of a draw
     errors: Counter[str] = field(default_factory=Counter)
     first_token: Quantiles = field(default_factory=Quantiles)
     whole: Quantiles = field(default_factory=Quantiles)
     failed_course: list[int] = field(default_factory=lambda: [0] * BINS)
+    prompts: PromptCount = field(default_factory=PromptCount)
 
     @property
     def failed(self) -> int:
@@ -93,6 +125,7 @@ class TargetCount:
     skips: Counter[str] = field(default_factory=Counter)
     first_token: Quantiles = field(default_factory=Quantiles)
     course: list[int] = field(default_factory=lambda: [0] * BINS)
+    prompts: PromptCount = field(default_factory=PromptCount)
 
     @property
     def failed(self) -> int:
@@ -106,6 +139,7 @@ class TargetCount:
         self.errors += other.errors
         self.skips += other.skips
         self.first_token.merge(other.first_token)
+        self.prompts.add(other.prompts)
         self.course = [mine + theirs for mine, theirs in zip(self.course, other.course, strict=True)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from router.config.units import format_duration
-from router.simulate.counters import Quantiles, RouteCount, TargetCount
+from router.simulate.counters import PromptCount, Quantiles, RouteCount, TargetCount
 from router.simulate.run import Outcome
 from router.simulate.schema import Bound, Expect
 from router.views.money import dollars
@@ -65,6 +65,8 @@ def _of_route(count: RouteCount, metric: str) -> float | None:
         return parts[metric] / asked if asked else None
     if metric == "fallbacks":
         return count.fallbacks / count.called if count.called else None
+    if metric == "prompt_cache":
+        return _cached(count.prompts)
     if metric in ("requests", "cost"):
         return count.requests if metric == "requests" else count.usd
     return _quantile(count.first_token if metric.startswith("first_token") else count.whole, metric)
@@ -82,7 +84,13 @@ def _of_target(count: TargetCount, metric: str, outcome: Outcome) -> float | Non
         return count.opened
     if metric == "cost":
         return count.usd
+    if metric == "prompt_cache":
+        return _cached(count.prompts)
     return _quantile(count.first_token, metric)
+
+
+def _cached(prompts: PromptCount) -> float | None:
+    return prompts.read / prompts.tokens if prompts.tokens else None
 
 
 def _quantile(of: Quantiles, metric: str) -> float | None:
@@ -113,7 +121,7 @@ def seconds(value: float) -> str:
 
 
 _SHOWN: dict[str, Callable[[float], str]] = {
-    **dict.fromkeys(("errors", "retries", "fallbacks", "hedges", "hits", "share"), percent),
+    **dict.fromkeys(("errors", "retries", "fallbacks", "hedges", "hits", "share", "prompt_cache"), percent),
     **dict.fromkeys(("requests", "opened"), lambda value: f"{value:,.0f}"),
     "cost": usd,
 }

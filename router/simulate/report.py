@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from textwrap import wrap
 from typing import Any, Protocol
 
 from router.config.units import format_duration
 from router.simulate.breakers import BreakerHistory
 from router.simulate.chart import axis, bars, lane
-from router.simulate.counters import BINS, Quantiles, RouteCount, TargetCount
+from router.simulate.counters import BINS, PromptCount, Quantiles, RouteCount, TargetCount
 from router.simulate.expect import Verdict, percent, seconds, usd
 from router.simulate.fleet import FleetOutcome
 from router.simulate.run import Outcome
 from router.simulate.schema import Event
 from router.state.spending import Spent
+from router.views.money import gain
 
 _LABEL = 16  # columns before the chart
 _NAME = 12  # columns of a table's first
@@ -78,6 +80,8 @@ def _routes(outcome: Outcome, style: Style) -> Iterator[str]:
 
 def _of_route(count: RouteCount) -> list[str]:
     notes = [f"failed: {_codes(count.errors)}"] if count.errors else []
+    for rule, each in count.rules.most_common():
+        notes.append(f"{rule}: {each:,} ({_part(each, count.requests)})")
     if count.chains:
         parts = (f"{name} {each:,} ({_part(each, count.called)})" for name, each in count.chains.most_common())
         notes.append(f"answers by chain: {', '.join(parts)}")
@@ -89,7 +93,16 @@ def _of_route(count: RouteCount) -> list[str]:
         notes.append(f"{count.hedges:,} hedges ({_part(count.hedges, count.requests)})")
     if count.restarts:
         notes.append(f"{count.restarts:,} streams begun anew")
-    return notes
+    return [*notes, *_of_prompts(count.prompts)]
+
+
+def _of_prompts(count: PromptCount) -> list[str]:
+    """What the vendors' prompt caches did, if they did anything."""
+    if not (count.read or count.written):
+        return []
+    written = f", {count.written:,} written" if count.written else ""
+    read = f"{count.read:,} of {count.tokens:,} prompt tokens ({_part(count.read, count.tokens)})"
+    return [f"{read} out of vendors' prompt caches{written}, {gain(count.saved)}"]
 
 
 def _targets(outcome: Outcome, style: Style) -> Iterator[str]:
@@ -117,7 +130,7 @@ def _of_target(count: TargetCount) -> list[str]:
         notes.append(f"{count.lost:,} lost to a faster one")
     if count.wasted:
         notes.append(f"{usd(count.wasted)} for answers that nobody got whole")
-    return notes
+    return [*notes, *_of_prompts(count.prompts)]
 
 
 def _notes(notes: list[str], style: Style) -> Iterator[str]:
@@ -342,9 +355,11 @@ def _route_dict(count: RouteCount) -> dict[str, Any]:
         "hits": count.hits,
         "restarts": count.restarts,
         "chains": dict(count.chains),
+        "rules": dict(count.rules),
         "first_token": _quantiles(count.first_token),
         "seconds": _quantiles(count.whole),
         "cost": count.usd,
+        "prompt_cache": asdict(count.prompts),
         "failed_course": count.failed_course,
     }
 
@@ -364,6 +379,7 @@ def _target_dict(outcome: Outcome, name: str, count: TargetCount) -> dict[str, A
         "input_tokens": count.input_tokens,
         "output_tokens": count.output_tokens,
         "cost": count.usd,
+        "prompt_cache": asdict(count.prompts),
         "wasted": count.wasted,
         "calls_course": count.course,
     }

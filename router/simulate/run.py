@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from itertools import chain as joined
 from itertools import count as numbers
 from random import Random
 from typing import Any
@@ -20,11 +19,14 @@ from router.errors import RouteExhausted
 from router.plan.plan import Plan
 from router.router import Router
 from router.simulate.alerts import Sent, SimulatedAlerts
-from router.simulate.asking import NO_MORE, Question, made
+from router.simulate.asking import NO_MORE, Question, made, params_of, talk
 from router.simulate.breakers import BreakerHistory, Watch
-from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same, total
+from router.simulate.counters import BINS, RouteCount, TargetCount, is_of_the_same
 from router.simulate.fleet import Admitted, FleetOutcome, SharedServer
+from router.simulate.needing import asking, estimated_at
+from router.simulate.prompt_caches import begins
 from router.simulate.schema import Scenario, Traffic
+from router.simulate.spending import note_spent
 from router.simulate.vendors import CHARACTERS, LoggedCalls, SimulatedVendors
 from router.state.spending import Spent
 from router.testing import run
@@ -95,7 +97,7 @@ class Simulation:
         epoch: float = MONDAY,
         history: LoggedCalls | None = None,
     ) -> None:
-        self._epoch = epoch
+        self._epoch = epoch if scenario.begins is None else scenario.begins
         self._plan = plan
         self._scenario = scenario
         self._seed = seed
@@ -128,15 +130,16 @@ class Simulation:
         self._watch = Watch(scenario.duration)
         for name in names:
             self._know(name)
+        self._with_rules = {name for name in names if self._routers[0].chain(name).rules}
         self._budgets: dict[str, Spent] = {}
         self._alerts = SimulatedAlerts(plan.alerts, self._routers, scenario.duration, MONDAY)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._fault: BaseException | None = None
         self._prompt = "word" * (_LONGEST_PROMPT // CHARACTERS)
 
     def _know(self, route: str) -> None:
         states = self._routers[0].states  # breakers are each process's own: those of the first are shown
-        for target in self._routers[0].chain(route).targets:
+        for target in self._routers[0].chain(route).everybody:
             if target.name in self._same:
                 continue
             known = self._first[target.name] = self._identities.setdefault(target.identity, target.name)
@@ -194,50 +197,39 @@ class Simulation:
             await asyncio.sleep(_TICK)
             self._watch.look(self._clock())
             self._alerts.look(self._clock())
-            by_owner: dict[str, list[Spent]] = {}
-            for spent in joined.from_iterable(router.spending for router in self._routers):
-                by_owner.setdefault(spent.owner, []).append(spent)
-            for name, alike in by_owner.items():
-                spent = replace(alike[0], usd=total(each.usd for each in alike))
-                had = self._budgets.get(name)
-                if had is None or (had.usd or 0.0) < (spent.usd or 0.0):
-                    self._budgets[name] = spent
+            note_spent(self._budgets, self._routers)
             if self._progress is not None:
                 self._progress(self._clock(), sum(route.requests for route in self._routes.values()))
 
     async def _arrivals(self, line: Traffic, number: int, rng: Random) -> None:
-        """Poisson arrivals by thinning: candidates at the highest rate, each kept with the odds of its moment.
-
-        Lewis, Shedler, "Simulation of nonhomogeneous Poisson processes by thinning", 1979.
-        """
-        loop = asyncio.get_running_loop()
+        """Poisson arrivals by thinning (Lewis, Shedler, 1979): of candidates at the highest rate some are kept."""
         end = self._scenario.duration if line.until is None else min(line.until, self._scenario.duration)
-        highest = max(line.rate.values())
-        steady = len(line.rate) == 1
-        now = line.start
+        highest, now = max(line.rate.values()), line.start
         asked: deque[Question] = deque(maxlen=_REMEMBERED)
         names = numbers()
         while (now := now + rng.expovariate(highest)) < end and self._fault is None:
-            if not steady and rng.random() * highest >= line.rate_at(now):
+            if len(line.rate) > 1 and rng.random() * highest >= line.rate_at(now):
                 continue
-            await asyncio.sleep(now - loop.time())
+            await asyncio.sleep(now - self._clock())
             prompt, answer = (max(1, round(spread.draw(rng))) for spread in (line.prompt, line.answer))
             session = None if line.sessions is None else f"session {rng.randrange(line.sessions)}"
-            question = Question(f"{number}/{next(names)}", prompt, answer)
+            question = Question(f"{number}/{next(names)}", (line.prefix or 0) + prompt, answer)
             if line.repeats:
                 if asked and rng.random() < line.repeats:
                     question = asked[rng.randrange(len(asked))]
                 else:
                     asked.append(question)
             user = None if line.users is None else str(1 + rng.randrange(line.users))
-            self._start(self._request(line, question, session, user))
+            asks = line, question, session, user, begins(line, number, question.name)
+            is_talk = "turns" in line.model_fields_set
+            self._start(talk(self._request, *asks, self._scenario.duration) if is_talk else self._request(*asks))
 
-    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+    def _start(self, request: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(request)
         self._running.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._fault = task.exception()
@@ -248,33 +240,25 @@ class Simulation:
         question: Question,
         session: str | None,
         user: str | None = None,
-        more: Mapping[str, int] = NO_MORE,
+        more: Mapping[str, Any] = NO_MORE,
         said: Mapping[str, Any] = NO_MORE,
-    ) -> None:
-        """One request of somebody, from its beginning to its end."""
-        _, prompt, answer = question
-        clock = self._clock
-        count = self._routes[line.route]
-        text = self._prompt[: prompt * CHARACTERS]
-        params: dict[str, Any] = {
-            "metadata": {"route": line.route, "prompt": prompt, "answer": answer, **more},
-            "affinity": session,
-            # The prompts are all of the same words: who asks something else does so in another namespace.
-            "cache": "use" if line.repeats else "skip",
-            "namespace": question.name if line.repeats else None,
-            "user": user,
-            "require": line.require,
-            **said,
-        }
+    ) -> bool:
+        """One request of somebody, from its beginning to its end; says whether it was answered."""
+        prompt = question.prompt
+        clock, count = self._clock, self._routes[line.route]
+        text = estimated_at(prompt) if line.route in self._with_rules else self._prompt[: prompt * CHARACTERS]
+        params = params_of(line, question, more) | {"affinity": session, "user": user, **said}
+        asked, needed = asking(text, line.needs)
         router = self._routers[self._any.randrange(len(self._routers)) if len(self._routers) > 1 else 0]
         began = clock()
         first: float | None = None
         trace: Trace | None = None
+        answered_by: str | None = None
         count.requests += 1
         try:
             makes = router.chain(line.route).makes or "answers"
             if line.stream and makes == "answers":
-                async with router.stream(line.route, text, **params) as stream:
+                async with router.stream(line.route, asked, **params, **needed) as stream:
                     trace = stream.trace
                     async for chunk in stream:
                         if first is None and chunk.has_content:
@@ -282,7 +266,7 @@ class Simulation:
                         count.restarts += chunk.restarted
                 answered_by = stream.response.target
             elif makes == "answers":
-                response = await router.complete(line.route, text, **params)
+                response = await router.complete(line.route, asked, **params, **needed)
                 trace, answered_by = response.trace, response.target
             else:
                 answer_of = await made(router, line, makes, text, params)
@@ -304,6 +288,7 @@ class Simulation:
                 self._same[answered_by or ""].answers += 1
         if trace is not None:
             self._count(trace, count, began)
+        return answered_by is not None
 
     def _failed(self, count: RouteCount, code: str, began: float) -> None:
         count.errors[code] += 1
@@ -339,6 +324,7 @@ class Simulation:
                     target.first_token.add(entry.seconds)
                     last = entry
         count.retries += max(0, calls - 1)
+        count.rules.update([trace.rule] if trace.rule else [])
         if last is not None:
             count.fallbacks += last.tier > 0
             count.chains.update([last.chain] if last.chain else [])
@@ -364,9 +350,11 @@ class Simulation:
                 count.input_tokens += bill.input_tokens
                 count.output_tokens += bill.output_tokens
                 count.wasted += bill.wasted
+                count.prompts.add(bill.prompts)
                 count.usd = None if count.usd is None else count.usd + bill.usd
                 asked = self._routes[route]
                 asked.usd = None if asked.usd is None or place not in priced else asked.usd + bill.usd
+                asked.prompts.add(bill.prompts)
         return Outcome(
             scenario=self._scenario,
             revision=self._plan.revision,

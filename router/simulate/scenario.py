@@ -224,7 +224,7 @@ class _Rules:
             )
         else:
             self._asked[node.value] = asked
-            for target in asked.targets:
+            for target in asked.everybody:
                 self._targets |= dict.fromkeys(names_of(target), target)
 
     def _require(self, labels: Node | None) -> None:
@@ -244,7 +244,7 @@ class _Rules:
     def _expect(self, name: str, node: Node) -> None:
         if name in self._asked:
             wrong, kind, other = OF_TARGETS, "route", "target"
-            costs = list(self._asked[name].targets)
+            costs = list(self._asked[name].everybody)
         elif name in self._targets:
             wrong, kind, other = OF_ROUTES, "target", "route"
             costs = [target for target in self._targets.values() if name in names_of(target)]
@@ -282,9 +282,10 @@ def _check_sizes(scenario: Scenario, root: Node, findings: Findings) -> None:
             findings.add(node.place, node.path, "this begins after it has ended")
         if not any(line.rate.values()):
             findings.add(node.value["rate"].place, node.path, "the rate is always 0: no request would come")
+        turns = line.turns.always or line.turns.p50 or line.turns.max or 1
         moments = sorted({line.start, end, *(moment for moment in line.rate if line.start < moment < end)})
         for begin, finish in pairwise(moments):
-            requests += (finish - begin) * (line.rate_at(begin) + line.rate_at(finish)) / 2
+            requests += turns * (finish - begin) * (line.rate_at(begin) + line.rate_at(finish)) / 2
     if requests > MOST_REQUESTS:
         findings.add(
             duration.at, (), f"that is about {requests:,.0f} requests; more than {MOST_REQUESTS:,} take too long"

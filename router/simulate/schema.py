@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
+from datetime import UTC, datetime
 from random import Random
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from providers.errors import ErrorCode
 from providers.spelling import did_you_mean
 from router.config import units
 from router.config.json_schema import DIALECT, clean
 from router.config.sections import Section, key
+from router.config.serve_schema import Tags
 from router.config.values import Allowances, Count, Duration, Flag, Labels, Rate, Text, Wait
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
@@ -100,22 +102,69 @@ Rates = Annotated[
 ]
 
 
+def _one_of(known: tuple[str, ...], what: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError("this must be text")
+        if value not in known:
+            raise ValueError(f'no {what} is named "{value}"{did_you_mean(value, known)}; {what}s: {", ".join(known)}')
+        return value
+
+    return BeforeValidator(check), WithJsonSchema({"enum": list(known)})
+
+
+def _needs(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _moment(value: Any) -> float:
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "this must be a date and time, such as 2026-11-27T22:00, in UTC where it says no other"
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+_ASKED = ("tools", "vision", "files", "thinking")
+Needs = Annotated[
+    tuple[Annotated[str, *_one_of(_ASKED, "need")], ...],
+    BeforeValidator(_needs),
+    WithJsonSchema({"anyOf": [{"enum": list(_ASKED)}, {"type": "array", "items": {"enum": list(_ASKED)}}]}),
+]
+Moment = Annotated[float, PlainValidator(_moment), WithJsonSchema({"type": "string", "examples": ["2026-11-27T22:00"]})]
+
+
 class Traffic(Section):
     """One stream of requests; they arrive by chance (Poisson) at this rate."""
 
     route: Text = Field(description="A route, a model, or provider/model-id.")
     rate: Rates = Field(description="Requests in a period; or its course: {0s: 5/s, 1h: 40/s}, straight in between.")
-    prompt: SpreadTokens = key("Tokens of a prompt.", Tokens(always=500))
+    prompt: SpreadTokens = key("Tokens of a prompt; of a talk: of what is new in a turn.", Tokens(always=500))
     answer: SpreadTokens = key("Tokens of an answer.", Tokens(always=200))
     stream: Flag = key("Whether answers are streamed.", True)
     repeats: Share = key(
         "The share of requests that ask what one of the line's last 1,000 asked; without it caches are off.", 0.0
     )
     sessions: Count | None = key("So many sessions, for `balance: affinity`; each request is of one of them.")
+    prefix: Count | None = key("Tokens that come before: instructions and tools, the same for all of the line.")
+    turns: SpreadTokens = key(
+        "Turns of a talk: each asks with all that was said before, and the rate is that of talks.", Tokens(always=1)
+    )
+    pause: SpreadTimes = key("From an answer to the next turn.", Times.model_validate({"always": "20s"}))
     require: Labels = key("What each request requires of whom it is sent to, besides its route: {region: eu}.", {})
     users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
+    tags: Tags = key("Tags of its calls, for the rules of a route.", {})
+    needs: Needs = key("What its requests need: some of tools, vision, files and thinking.", ())
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.repeats and "turns" in self.model_fields_set:
+            raise ValueError("repeats goes with single requests, not with turns: a talk never comes again")
+        return self
 
     def rate_at(self, now: float) -> float:
         """Requests a second at a moment."""
@@ -135,17 +184,6 @@ Manner = Literal["hang", "stall", "cut", "slow", "refused"]
 MANNERS: tuple[str, ...] = get_args(Manner)
 _NOT_THE_VENDORS = {ErrorCode.STREAM_INTERRUPTED, ErrorCode.CANCELLED, ErrorCode.TIMEOUT}
 CODES = tuple(str(code) for code in ErrorCode if code not in _NOT_THE_VENDORS)
-
-
-def _one_of(known: tuple[str, ...], what: str) -> tuple[BeforeValidator, WithJsonSchema]:
-    def check(value: Any) -> str:
-        if not isinstance(value, str):
-            raise ValueError("this must be text")
-        if value not in known:
-            raise ValueError(f'no {what} is named "{value}"{did_you_mean(value, known)}; {what}s: {", ".join(known)}')
-        return value
-
-    return BeforeValidator(check), WithJsonSchema({"enum": list(known)})
 
 
 ErrorName = Annotated[str, *_one_of(CODES, "error")]
@@ -301,6 +339,7 @@ class Expect(Section):
     fallbacks: Percents | None = key("Of a route: the share of answers from another tier than the first.")
     hedges: Percents | None = key("Of a route: hedges as a share of its requests.")
     hits: Percents | None = key("Of a route: the share of its requests that the cache answered.")
+    prompt_cache: Percents | None = key("The share of its prompts' tokens that the vendor's prompt cache had.")
     share: Percents | None = key("Of a target: its share of all answers.")
     opened: Counts | None = key("Of a target: how often its breaker opened.")
 
@@ -314,6 +353,7 @@ class Scenario(Section):
     """A whole scenario."""
 
     duration: Duration = Field(description="How long the traffic lasts.")
+    begins: Moment | None = key("The date and time at which it begins; default: Monday 2024-01-01 00:00, in UTC.")
     seed: Annotated[int, BeforeValidator(units.count)] = key("Of all chance; the same gives the same run.", 1)
     traffic: Annotated[tuple[Traffic, ...], Field(min_length=1)] = Field(description="Who asks, and how often.")
     targets: dict[str, Behaviour] = key("How providers and models behave, by name; `default` for the rest.", {})

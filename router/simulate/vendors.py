@@ -30,6 +30,8 @@ from router.engine.stream import GO_ON
 from router.plan.plan import Plan
 from router.plan.pricing import cost, is_known
 from router.plan.target import Target
+from router.simulate.counters import Bill, PromptCount
+from router.simulate.prompt_caches import NOTHING, Cached, Keeping, keeping_of
 from router.simulate.samples import Sample, code_of
 from router.simulate.scenario import names_of
 from router.simulate.schema import MANNERS, Behaviour, Event, Scenario, Times, VendorLimits
@@ -51,16 +53,6 @@ _UNANSWERED = frozenset(
 
 
 @dataclass(slots=True)
-class Bill:
-    """What a vendor charged for one model; `wasted` of it for answers that nobody got whole. USD."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    usd: float = 0.0
-    wasted: float = 0.0
-
-
-@dataclass(slots=True)
 class _Model:
     """One model at one vendor, as the scenario has it."""
 
@@ -73,6 +65,7 @@ class _Model:
     price: Price | None
     step: float  # seconds between two pieces of a stream, where its tokens are not slower
     rng: Random
+    keeping: Keeping | None
     bills: dict[str, Bill] = field(default_factory=dict)  # by route
 
 
@@ -90,7 +83,7 @@ class SimulatedVendors:
         self.logged = logged
         self._models: dict[tuple[str, str], _Model] = {}
         self._buckets: dict[tuple[str, str], tuple[list[TokenBucket], list[TokenBucket]]] = {}
-        targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.targets]
+        targets = [target for name in chains if (chain := plan.chain(name)) for target in chain.everybody]
         same: dict[tuple[str, str], list[Target]] = {}
         for target in targets:
             same.setdefault((target.provider, target.model), []).append(target)
@@ -160,6 +153,7 @@ def _model(same: list[Target], scenario: Scenario, rng: Random) -> _Model:
         price=target.capabilities.price,
         step=_SLOWEST_GAP * min(math.inf if each.timeout.idle is None else each.timeout.idle for each in same),
         rng=rng,
+        keeping=keeping_of(target),
     )
 
 
@@ -185,6 +179,7 @@ class _Call:
     first: float
     speed: float
     fault: str | None
+    cached: Cached = NOTHING
     whole: bool = False
 
     def charge(self, now: float) -> None:
@@ -193,7 +188,8 @@ class _Call:
         made = self.limit
         if not self.whole:  # whoever went away did so in the middle of a piece
             made = min(made, self._made_after(now - self.start - self.first))
-        usd = cost(self.model.price, Usage(self.prompt, made)) or 0.0
+        usd = cost(self.model.price, self._usage(made)) or 0.0
+        bill.prompts.add(self._prompts(made, usd))
         bill.input_tokens += self.prompt
         bill.output_tokens += made
         bill.usd += usd
@@ -204,10 +200,20 @@ class _Call:
         """Tokens made so long after the first, which counts among them."""
         return 0 if seconds < 0 else int(seconds * self.speed + _ROUNDING) + 1
 
+    def _prompts(self, made: int, usd: float) -> PromptCount:
+        read, written, _ = self.cached
+        without = cost(self.model.price, Usage(self.prompt, made))
+        saved = 0.0 if not (read or written) else None if without is None else without - usd
+        return PromptCount(self.prompt, read, written, saved)
+
+    def _usage(self, made: int) -> Usage:
+        usage = Usage(self.prompt, made)
+        return usage if self.cached == NOTHING else self.cached.within(usage)
+
     @property
     def usage(self) -> Usage:
         """The tokens of the whole answer."""
-        return Usage(self.prompt, self.limit)
+        return self._usage(self.limit)
 
 
 class SimulatedProvider:
@@ -316,7 +322,10 @@ class SimulatedProvider:
         limit = answer if is_whole else rng.randint(1, max(1, answer - 1))
         first = model.first_token.draw(rng) * slow
         now = asyncio.get_running_loop().time()
-        return _Call(model, str(sizes.get("route", "")), prompt, limit, now, first, model.speed / slow, fault)
+        call = _Call(model, str(sizes.get("route", "")), prompt, limit, now, first, model.speed / slow, fault)
+        if model.keeping is not None and "line" in sizes:
+            call.cached = model.keeping.read(self._key, sizes, prompt, request.prompt_cache, now)
+        return call
 
     async def _as_logged(
         self, sample: Sample, model: _Model, request: CompletionRequest, prompt: int, answer: int

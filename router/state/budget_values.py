@@ -43,7 +43,7 @@ class ValueBudgets:
         self._tops = {owner: {} for owner in budgets}
         kept, self._last, self.active = self._last, {}, {}
         for owner, account in kept.items():
-            whose = " ".join(account.budget.whose)
+            whose = account.budget.written_at
             old, new = before.get(whose), budgets.get(whose)
             if old is None or new is None or (old.by, old.per) != (new.by, new.per):
                 continue
@@ -63,7 +63,7 @@ class ValueBudgets:
         owner = budget.owner
         account = self._last.pop(owner, None)
         if account is None:
-            if " ".join(budget.whose) not in self._written:
+            if budget.written_at not in self._written:
                 return None
             self._make_room()
             account = self.accounts[owner] = self._make(budget, self._gone)
@@ -72,7 +72,7 @@ class ValueBudgets:
 
     def rank(self, account: BudgetAccount, wall: float) -> None:
         """Have an account among those that are shown, if it has spent more than one of them."""
-        top = self._tops.get(" ".join(account.budget.whose))
+        top = self._tops.get(account.budget.written_at)
         owner = account.budget.owner
         if top is None or owner in top:
             return
@@ -106,7 +106,7 @@ class ValueBudgets:
         if owner is None:
             return  # all of them are in use
         account = self._last.pop(owner)
-        for place in (self.accounts, self.active, self._tops.get(" ".join(account.budget.whose), {})):
+        for place in (self.accounts, self.active, self._tops.get(account.budget.written_at, {})):
             place.pop(owner, None)
         self._gone += 1
 

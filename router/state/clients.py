@@ -167,10 +167,19 @@ class ClientStates:
             limits.give_back(reserved, loop.time())
         return self.admit(client, prompt, max_tokens, loop.time(), request)
 
-    def over_budget(self, client: Client, request: AnyRequest | None = None) -> OverLimit | None:
-        """Say why its budget lets nothing begin now, be it used up or granted to other processes."""
-        budget = self._known.get(client.name, client).budget
-        over = None if budget is None else self._spending.used_up(budget, request, here=True)
+    def over_budget(self, client: Client, request: AnyRequest | None = None, why: str = "") -> OverLimit | None:
+        """Say why its budget lets nothing begin now, be it used up or granted to other processes; or that of its user
+        and the like, at a route or provider.
+
+        Args:
+            why: nobody was asked, in words that name the budgets that were in the way.
+        """
+        own = self._known.get(client.name, client).budget
+        over = None if own is None else self._spending.used_up(own, request, here=True)
+        for budget in self._spending.values.written if over is None and request is not None else ():
+            found = self._spending.used_up(budget, request, here=True)
+            if found is not None and found[0].budget.owner in why:
+                over = found
         return None if over is None else OverLimit("budget", over[1], why_over(*over))
 
     def in_flight(self, name: str) -> int:

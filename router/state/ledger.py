@@ -33,6 +33,7 @@ from router.state.spending import Spending
 log = logging.getLogger("signalbox.spending")
 
 EVERY = 1.0  # seconds between two exchanges
+_SOON = 0.5  # the same at least, where a request that came or not is to count
 LOOK = 2.0  # the same, for those who only look
 HELD = 10.0  # seconds that a grant holds without an exchange
 _IDLE = 5  # exchanges without a request, after which a grant is given back
@@ -41,6 +42,7 @@ _PATIENCE = 5.0  # seconds that SQLite waits for another process
 _TRIES = 5  # times that a request waits for a grant before it goes on without one
 _SWEEP = 600.0  # seconds between two looks for those that are forgotten
 _KEPT = 40 * 86_400.0  # seconds after which an old period is forgotten
+_KEPT_OF_VALUES = 2 * 86_400.0  # the same, of one of many users and the like, from its end on
 
 _TABLES = (
     """
@@ -68,6 +70,9 @@ _ADD = """
 insert into spent values (?, ?, ?, ?, ?)
 on conflict do update set usd = usd + excluded.usd
 returning usd
+"""
+_FORGET = """
+delete from spent where began < ? or (purse like '%, %' and began + per < ?)
 """
 _MOST = """
 select purse from spent where app = ? and per = ? and began = ? and purse >= ? and purse < ? order by usd desc limit ?
@@ -100,7 +105,7 @@ class Ledger:
         self._failing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exchanged = 0.0  # when, on the clock of the machine
-        self._swept = -inf  # the same
+        self._swept = self._counted_at = -inf  # the same
         spending.ledger = self
         spending.keep()
 
@@ -166,7 +171,7 @@ class Ledger:
             await asyncio.wait([self._flushing])
         if self._is_due:
             for account in self._spending.active:
-                account.idle = _IDLE
+                account.idle = _IDLE + 1
             await self.flush()
 
     def on_new_loop(self) -> None:
@@ -202,9 +207,14 @@ class Ledger:
             self.soon()
 
     def _amounts(self) -> list[_Amount]:
-        amounts = []
+        amounts, now = [], time.monotonic()
+        is_later = now - self._counted_at >= _SOON  # those who wait for grants may exchange more often than it is due
+        if is_later:
+            self._counted_at = now
         for account in self._spending.active:
-            account.idle += 1
+            account.idle += is_later
+            if account.budget.of and not self._has_news(account):
+                continue
             for began, period in account.unwritten:
                 is_current = period is account.period
                 wanted = account.expected * (1 + account.waiting) + period.pending
@@ -221,6 +231,15 @@ class Ledger:
                     )
                 )
         return amounts
+
+    @staticmethod
+    def _has_news(account: BudgetAccount) -> bool:
+        """Whether there is something to say of one of many: what was spent, a grant that is needed or ends."""
+        grant = account.period.grant
+        if account.waiting or account.is_short or any(period.pending for _, period in account.unwritten):
+            return True
+        ends = account.idle > _IDLE or time.monotonic() > account.period.grant_ends - HELD / 2
+        return 0 < grant < inf and ends
 
     def _apply(self, amounts: list[_Amount], sums: list[_Sum]) -> None:
         self._exchanged = time.monotonic()
@@ -267,7 +286,7 @@ class Ledger:
                 if now - self._swept > _SWEEP and amounts:
                     self._swept = now
                     oldest = min(amount.began for amount in amounts) - _KEPT
-                    database.execute("delete from spent where began < ?", (oldest,))
+                    database.execute(_FORGET, (oldest, oldest + _KEPT - _KEPT_OF_VALUES))
                 sums = [self._add(database, amount, machine) for amount in amounts]
         except (sqlite3.Error, OSError) as error:
             if not self._failing:

@@ -144,7 +144,7 @@ class Spending:
             log.getChild("unpriced").warning(sentence)
         wall, self.accounts = self._wall(), {}
         by_value = {budget.owner: budget for budget in plan.budgets if budget.by is not None}
-        uncounted = plan.uncounted_owners
+        self._uncounted = plan.uncounted_owners
         for budget in plan.budgets:
             if budget.by is not None:
                 continue
@@ -152,14 +152,12 @@ class Spending:
             if account is None:
                 account = self._known[budget.owner, budget.per] = BudgetAccount(budget, wall)
             account.change(budget, wall)
-            account.unpriced = budget.owner in uncounted
             self.accounts[budget.owner] = account
         self._ones = tuple(self.accounts.values())
-        self._uncounted = uncounted
         self.values.adopt(by_value, self.accounts, wall)
         self.is_used = bool(self.accounts or self.values)
         for account in self.accounts.values():
-            account.unpriced = " ".join(account.budget.whose) in uncounted
+            account.unpriced = account.budget.written_at in self._uncounted
         self.keep()
 
     @property
@@ -179,7 +177,7 @@ class Spending:
 
     def _make(self, budget: Budget, serial: int) -> BudgetAccount:
         account = BudgetAccount(budget, self._wall(), serial)
-        account.unpriced = " ".join(budget.whose) in self._uncounted
+        account.unpriced = budget.written_at in self._uncounted
         account.keep(self._keeper_of(budget))
         return account
 

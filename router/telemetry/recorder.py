@@ -476,7 +476,7 @@ def _code(error: BaseException) -> str:
 
 def _tells_more(trace: Trace) -> bool:
     """Say whether the trace of one attempt has more than a plain one: what the call said, its chain, its told cost."""
-    if trace.tags is not None or trace.of_call or trace.asked:
+    if trace.tags is not None or trace.rule or trace.of_call or trace.asked:
         return True
     entry = trace.entries[0] if trace.entries else None
     return type(entry) is Attempt and (entry.told_cost is not None or entry.chain != "")

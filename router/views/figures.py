@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from providers.sources import CredentialState
 from router.config.diagnostics import Diagnostic
 
 WINDOW = 60  # seconds that rates, quantiles and shares of a snapshot look back
@@ -135,12 +136,15 @@ class LimitUse(Struct, frozen=True):
 
 
 class KeyFigures(Struct, frozen=True):
-    """One key of a provider, told apart by its place in the file ("key 1"), never by what it is."""
+    """One key of a provider, told apart by its place in the file ("key 1"), never by what it is. `credential` is how
+    it is where a source issues it.
+    """
 
     name: str
     health: Health = Health()
     in_flight: int = 0
     limits: tuple[LimitUse, ...] = ()
+    credential: CredentialState | None = None
 
 
 class TargetFigures(Struct, frozen=True):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from providers.types import CompletionResponse
 
 if TYPE_CHECKING:
     from typing import Generic
 
-    from typing_extensions import TypeVar
+    from typing_extensions import TypeVar as TypeVarWithDefault
 
     from router.views.trace import Trace
 
-    T_co = TypeVar("T_co", default=Any, covariant=True)
+    T_co = TypeVarWithDefault("T_co", default=Any, covariant=True)
 
     class Reply(CompletionResponse, Generic[T_co], frozen=True, kw_only=True):
         """The answer of a route: what a vendor said, with route, target, cost and trace.
@@ -27,4 +27,5 @@ if TYPE_CHECKING:
         parsed: T_co
 
 else:
+    T_co = TypeVar("T_co", covariant=True)
     Reply = CompletionResponse

@@ -49,7 +49,7 @@ class Captured(Struct, frozen=True):
 
 
 class TraceView(Struct, frozen=True):
-    """A request step by step; `entries`, `prompt_cache` and `of_call` as in a `Trace`."""
+    """A request step by step; `entries`, `prompt_cache`, `of_call` and `rule` as in a `Trace`."""
 
     record: RequestRecord
     revision: str
@@ -58,6 +58,7 @@ class TraceView(Struct, frozen=True):
     captured: Captured | None = None
     prompt_cache: PromptCacheUse | None = None
     of_call: dict[str, str] = msgspec.field(default_factory=dict)
+    rule: str = ""
 
 
 class RequestFilter(Struct, frozen=True):

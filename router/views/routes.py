@@ -22,7 +22,7 @@ class PolicyValue(Struct, frozen=True):
 class BranchView(Struct, frozen=True):
     """A target of a tier. `share` is what its weight gives it, and that of its chain, 0 to 1; `place` counts from 1
     (for ordered tiers). `labels` are in words, such as `region eu`; `barred` is what its route requires and it does
-    not have, "" where it may be asked.
+    not have, "" where it may be asked. `credentials` are the sources that issue its keys.
     """
 
     target: str
@@ -35,6 +35,7 @@ class BranchView(Struct, frozen=True):
     policies: tuple[PolicyValue, ...] = ()
     labels: str = ""
     barred: str = ""
+    credentials: tuple[str, ...] = ()
 
 
 class TierView(Struct, frozen=True):
@@ -54,7 +55,9 @@ class TierView(Struct, frozen=True):
 
 
 class ChainView(Struct, frozen=True):
-    """What a route compiled to. `cache` is its cache policy in words, None when nothing is cached."""
+    """What a route compiled to. `cache` is its cache policy in words, None when nothing is cached. `rules` are those
+    that lead requests elsewhere, each with its file and line; the tiers are the route's own.
+    """
 
     route: str
     tiers: tuple[TierView, ...]
@@ -62,6 +65,7 @@ class ChainView(Struct, frozen=True):
     on_stream_break: str
     cache: str | None = None
     policies: tuple[PolicyValue, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 class Chains(Struct, frozen=True):

@@ -17,7 +17,7 @@ def compared(shadow: ShadowFigures) -> list[str]:
     pairs = (("seconds", "of_callers"), ("cost", "cost_of_callers"), ("tokens", "tokens_of_callers"))
     for ours, theirs in pairs:
         mean, of_callers = shadow.each(ours), shadow.each(theirs)
-        if mean is not None and of_callers is not None:
+        if mean is not None and of_callers is not None and (mean or of_callers):
             parts.append(f"{_amount(ours, mean)} (callers {_amount(theirs, of_callers)})")
     if shadow.dropped:
         parts.append(f"{shadow.dropped:,} left out")

@@ -119,7 +119,8 @@ class Trace(msgspec.Struct):
     machines); "" where nothing was. `caller` is who asked, by the request's own word, and `tags` what it
     says of itself. `asked` is the name that was asked for where it is not the route's own. `prompt_cache` is what the
     vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one. `of_call`
-    is what the call itself has set over its route, by the names of its parameters.
+    is what the call itself has set over its route, by the names of its parameters. `rule` says which of the route's
+    rules decided where it goes, with file and line; "" where the route has none.
     """
 
     route: str
@@ -132,6 +133,7 @@ class Trace(msgspec.Struct):
     asked: str = ""
     prompt_cache: PromptCacheUse | None = None
     tags: dict[str, str] | None = None
+    rule: str = ""
     of_call: dict[str, str] = {}
 
     @property
@@ -178,6 +180,8 @@ class Trace(msgspec.Struct):
             said = "; ".join(f"{name}: {text}" for name, text in self.of_call.items())
             lines.append(one_line(f"  set by the call: {said}"))
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
+        if self.rule:
+            lines.insert(1, f"  {one_line(self.rule)}")
         if self.prompt_cache is not None:
             lines.append(f"  prompt cache: {self.prompt_cache.line()}")
         return "\n".join(lines)
@@ -189,6 +193,7 @@ class Trace(msgspec.Struct):
             "asked": self.asked,
             "caller": self.caller,
             "tags": dict(self.tags or {}),
+            "rule": self.rule,
             "revision": self.revision,
             "seconds": self.seconds,
             "cache": self.cache,

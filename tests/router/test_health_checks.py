@@ -19,9 +19,11 @@ from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.simulator import Simulator
 from router import Router
+from router.cli.status import check_words
 from router.config import load_text
 from router.engine.engine import Engine
 from router.health_checks import HealthChecks
+from router.monitor.merge import merge
 from router.plan.compile import compile_plan
 from router.views.figures import HealthCheck
 from tests.support.ports import held_port
@@ -112,6 +114,32 @@ async def test_a_wrong_key_opens_at_once_by_the_vendors_words() -> None:
     async with serving(answer(401, body)) as server, checking(file_of(server.url)) as (checks, state):
         assert (await checked(checks)).ok is False
         assert state() == "open"
+
+
+async def test_of_a_pool_the_wrong_key_alone_opens_and_it_is_told_once() -> None:
+    wrong = answer(401, '{"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}')
+    well = answer(200, '{"data": [{"id": "m"}]}')
+    number = 0
+
+    async def by_turns(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal number
+        number += 1
+        writer.write(wrong if number % 2 else well)
+        await writer.drain()
+
+    async with serving(by_turns) as server:
+        text = file_of(server.url).replace("api_key: k", "api_keys: [k1, k2]")
+        engine = Engine(compile_plan(load_text(text, env={})), rng=Random(1))
+        checks = HealthChecks(engine, {})
+        for _ in range(3):
+            found = await checked(checks)
+            assert found.why.startswith("key 1: authentication: ")
+        (target,) = engine.chain("chat").targets
+        states = [engine.states.key_guard(target, key).breaker.state for key in target.keys]
+        assert states == ["open", "closed"]
+        assert sum(event.kind == "health" for event in engine.telemetry.events) == 1
+        assert checks.pause("p") > 3000  # a wrong key is not asked for every second
+        await engine.aclose()
 
 
 @pytest.mark.parametrize(
@@ -247,6 +275,20 @@ async def test_good_checks_wipe_out_no_failures_of_calls() -> None:
 
 
 @story
+async def test_who_has_something_to_ask_only_after_an_edit_is_asked_then() -> None:
+    router, fake = router_of("1s")
+    unused = FILE.replace("HEALTH", "1s").replace("targets: [p/m], fallbacks: [q/m]", "targets: [q/m]")
+    async with router:
+        await router.apply(unused)
+        number = len(fake.checked)
+        await asyncio.sleep(20)
+        assert len(fake.checked) == number
+        await router.apply(FILE.replace("HEALTH", "1s"))
+        await asyncio.sleep(20)
+        assert len(fake.checked) > number + 5
+
+
+@story
 async def test_an_edit_begins_changes_and_ends_it() -> None:
     router, fake = router_of("1h")
     async with router:
@@ -281,6 +323,19 @@ async def test_it_is_shown() -> None:
         provider = next(each for each in router.snapshot().providers if each.name == "p")
         assert provider.check is not None
         assert (provider.check.ok, provider.check.why) == (False, "timeout: no")
+
+
+@story
+async def test_of_several_processes_the_one_that_fails_is_shown() -> None:
+    (first, _), (second, fake) = router_of("10s"), router_of("10s")
+    fake.fails = ErrorCode.TIMEOUT
+    async with first, second:
+        await asyncio.sleep(15)
+        whole = merge([router.snapshot(with_sketches=True) for router in (first, second)])
+    check = next(each for each in whole.providers if each.name == "p").check
+    assert check is not None
+    assert check.ok is False
+    assert check_words(check, check.time + 3) == "health check failed 3 s ago: timeout: no"
 
 
 @story

@@ -109,6 +109,14 @@ async def test_an_answer_that_is_not_taken_costs_what_its_vendor_says(sim: Simul
         assert spent(made, "both") == 0.375
 
 
+@pytest.mark.parametrize(("header", "cost"), [("0.25", 0.25), ("nan", None), ("free", None)])
+async def test_litellms_proxy_tells_it_beside_the_answer(sim: Simulator, header: str, cost: float | None) -> None:
+    sim.vendor("openai").set(headers={"x-litellm-response-cost": header})
+    text = ROUTES.format(openai=sim.base_url("openai"), anthropic="http://127.0.0.1:1").replace("openrouter", "litellm")
+    async with Router.from_text(text, env={}, seed=1) as made:
+        assert (await ask(made, "unpriced", False)).cost == cost
+
+
 @pytest.mark.parametrize("told", [1e300, 10_000_000])
 async def test_what_can_be_no_cost_is_not_taken_for_one(sim: Simulator, told: float) -> None:
     sim.vendor("openai").set(cost=told)

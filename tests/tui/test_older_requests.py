@@ -58,6 +58,14 @@ async def test_a_filter_looks_for_them_in_the_log_by_itself(tmp_path: Path) -> N
         await settle(pilot)
         shown = app.screen.query_one(RequestList)
         assert [row.key for row in shown.rows] == [f"p-{each}" for each in range(0, 450, 50)]
+        await pilot.press("slash")
+        await pilot.press("ctrl+u")
+        await write(pilot, "route:old")
+        await pilot.press("enter")
+        for _ in range(3):  # one page by itself, however often the screen is drawn anew
+            app.screen.refresh_now()
+            await settle(pilot)
+            assert len(shown.rows) == 200
         await pilot.press("escape")
         await settle(pilot)
         assert all("rare" not in text for text in lines(shown))

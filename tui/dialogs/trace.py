@@ -91,12 +91,15 @@ def _head(trace: TraceView) -> list[Content]:
     ]
     if record.cached:
         figures.append("from the cache")
+    tags = "  ".join(f"{name}={value}" for name, value in (record.tags or {}).items())
     said = "; ".join(f"{name}: {text}" for name, text in trace.of_call.items())
     where = f"revision {trace.revision[:7]}" + (f" · process {record.pid}" if record.pid else "")
     return [
         Content.assemble((record.route, STRONG), ("  ", ""), outcome, (by, TEXT)),
         Content.styled(" · ".join(figures), MUTED),
         Content.styled(where, FAINT),
+        *([Content.styled(trace.rule, MUTED)] if trace.rule else []),
+        *([Content.styled(tags, MUTED)] if tags else []),
         *([Content.styled(f"set by the call: {said}", MUTED)] if said else []),
         *([] if cached is None else [Content.styled(f"prompt cache: {cached.line()}", MUTED)]),
         Content(""),

@@ -95,7 +95,7 @@ class RequestsScreen(DashboardScreen):
         if snapshot is not None and snapshot.fleet is None and snapshot.revision != self._revision:
             folder = (await self.session.feed.config()).requests
             self._log, self._revision = None if folder is None else Path(folder), snapshot.revision
-        if only is not None and len(records) < LIMIT:
+        if only is not None and len(records) < LIMIT and self._older is None:
             self._read_older()
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:

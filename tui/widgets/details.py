@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from textual.content import Content
 from textual.widgets import Static
 
+from router.views.credential import told
 from router.views.figures import Counts, Health, LimitUse, ProviderFigures, Snapshot, TargetFigures
 from tui import format as as_text
 from tui.lamps import Shown, lamp_of, words_of
@@ -35,15 +36,7 @@ class Details(Static):
 def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
     yield _lamp(shown, snapshot.time)
     if isinstance(shown, ProviderFigures):
-        yield _pair("kind", f"{shown.kind}, {len(shown.targets)} target{'' if len(shown.targets) == 1 else 's'}")
-        if len(shown.keys) > 1:
-            for key in shown.keys:
-                yield _key(key.name, key.health, key.limits, snapshot.time)
-        elif shown.keys:
-            yield from (_limit(limit) for limit in shown.keys[0].limits)
-        if (check := shown.check) is not None:
-            ago = as_text.span(max(0.0, snapshot.time - check.time))
-            yield _pair("health check", f"passed {ago} ago" if check.ok else f"failed {ago} ago: {check.why}")
+        yield from _of_provider(shown, snapshot.time)
     else:
         yield _pair("model", f"{shown.provider}/{shown.model}")
         yield from (_limit(limit) for limit in shown.limits)
@@ -66,6 +59,22 @@ def _lines(shown: Shown, snapshot: Snapshot) -> Iterator[Content]:
         yield _pair("", outlook)
     for budget in as_text.fullest_values(snapshot, "provider", shown.name, _VALUES):
         yield _pair(budget.of, f"{as_text.used(budget)} spent")
+
+
+def _of_provider(shown: ProviderFigures, now: float) -> Iterator[Content]:
+    yield _pair("kind", f"{shown.kind}, {len(shown.targets)} target{'' if len(shown.targets) == 1 else 's'}")
+    if len(shown.keys) > 1:
+        for key in shown.keys:
+            yield _key(key.name, key.health, key.limits, now)
+    elif shown.keys:
+        yield from (_limit(limit) for limit in shown.keys[0].limits)
+    if (check := shown.check) is not None:
+        ago = as_text.span(max(0.0, now - check.time))
+        yield _pair("health check", f"passed {ago} ago" if check.ok else f"failed {ago} ago: {check.why}")
+    for key in shown.keys:
+        if key.credential is not None:
+            style = BAD if key.credential.failures else TEXT
+            yield Content.assemble(("credential   ", FAINT), (told(key.credential, now), style))
 
 
 def _lamp(shown: Shown, now: float) -> Content:

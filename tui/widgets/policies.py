@@ -50,6 +50,8 @@ class Policies(RowList):
 def of_route(chain: ChainView, snapshot: Snapshot) -> Iterator[Fact]:
     """Yield what a route does, in full."""
     route = next((known for known in snapshot.routes if known.name == chain.route), RouteFigures(chain.route))
+    for rule in chain.rules:
+        yield Fact("when", rule)
     yield Fact("answers within", "no limit" if chain.total is None else as_text.span(chain.total))
     if chain.cache:
         rate = hit_rate(route)

@@ -59,7 +59,7 @@ def _entry(entry: Entry, total: float, names: int, width: int) -> Iterator[Conte
     if isinstance(entry, Skip):
         sentence = f"skipped: {entry.reason}{', ' + entry.message if entry.message else ''}"
         yield Content.assemble(
-            (as_text.fit(f"{_tier(entry.tier)}{entry.target}", names), MUTED),
+            (as_text.fit(_name(entry), names), MUTED),
             (" " * start + "· ", FAINT),
             (as_text.fit(sentence, max(1, width - names - start - 2)).rstrip(), MUTED),
         )
@@ -82,7 +82,12 @@ def _label(entry: Attempt | Pause) -> str:
     if isinstance(entry, Pause):
         return "  pause"
     key = f" key {entry.key}" if entry.key else ""
-    return f"{_tier(entry.tier)}{entry.target}{key}{' hedge' if entry.hedge else ''}"
+    return f"{_name(entry)}{key}{' hedge' if entry.hedge else ''}"
+
+
+def _name(entry: Attempt | Skip) -> str:
+    chain = f"{entry.chain}: " if entry.chain else ""
+    return f"{_tier(entry.tier)}{chain}{entry.target}"
 
 
 def _tier(tier: int) -> str:

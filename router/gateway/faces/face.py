@@ -26,6 +26,7 @@ class Face(ABC):
         keeps_name: whether answers have the model's name that was asked for, a vendor's own answers as well.
         begins_errors: whether a stream has to begin before an error in it can be told.
         counts_first: whether a stream begins with what the prompt costs.
+        draws: whether its answers may hold pictures.
     """
 
     name: ClassVar[str]
@@ -35,6 +36,7 @@ class Face(ABC):
     keeps_name: ClassVar[bool] = False
     begins_errors: ClassVar[bool] = False
     counts_first: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, body: Body) -> CompletionRequest:

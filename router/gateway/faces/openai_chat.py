@@ -15,6 +15,7 @@ from router.gateway.faces.face import Face, Protocol, Thinking
 
 class OpenAIChat(Face):
     name = "chat"
+    draws = True
     protocol: ClassVar[Protocol | None] = "openai.chat"
 
     def read(self, body: Body) -> CompletionRequest:

@@ -12,7 +12,7 @@ _DATABASE = "no database: what is spent is kept in the user's state folder"
 _KEYS = "clients' keys stand in the file: serve.keys (`signalbox key NAME`)"
 _EACH_CODE = "what an error leads to is one table here, by its code (docs/errors.md)"
 _COST_ONLY = "of no effect here: nothing depends on it"
-_CHECKS = "every target is tried by calls, and a failing one by its breaker; nothing is called in the background"
+_CHECKS = "every target is tried by calls; `health: 30s` of a provider asks it for its list of models, which is free"
 _WORDS = "no guardrails here"
 
 WITHOUT: Mapping[str, str] = {

@@ -14,6 +14,7 @@ import pytest
 from providers.anthropic.encode import encode as encode_anthropic
 from providers.openai.chat_encode import encode as encode_chat
 from providers.openai.dialects import DIALECTS
+from providers.server_tools import without_optional
 from providers.types import CompletionRequest
 from providers.validation import validate
 from providers.wire import anthropic_messages, ollama_chat, openai_chat, openai_responses
@@ -68,6 +69,8 @@ def test_a_real_request_is_read(path: str, body: dict[str, Any]) -> None:
     assert all(text in said for text in wanted if not text.startswith("x-anthropic-billing-header:"))
     offered = [tool for tool in body.get("tools") or () if tool.get("type") in (None, "function")]
     assert {tool.get("function", tool)["name"] for tool in offered} <= {tool.name for tool in request.tools}
+    request, _ = without_optional(request, lambda *_: False)
+    assert request.server_tools == ()  # an agent goes without those of vendors
     assert encode_chat(request, DIALECTS["generic"], stream=True)["messages"]
     assert encode_anthropic(request, stream=True, provider="p")["messages"]
 

@@ -74,7 +74,7 @@ async def test_it_survives_the_process_and_is_shared(tmp_path: Path) -> None:
 
 async def test_what_is_cleared_is_gone_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from the memory of other processes, at their next look."""
-    monkeypatch.setattr("router.cache.store.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("router.cache.shared_level.LOOK_EVERY", 0.0)
     router, _ = opened(tmp_path)
     other, fake = opened(tmp_path)
     async with router, other:

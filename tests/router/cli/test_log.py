@@ -12,6 +12,7 @@ from providers import ErrorCode, FakeProvider, ProviderError
 from providers.fake import Fail, Reply
 from router import Router
 from router.cli.log import command
+from tests.support.request_logs import line, write_log
 
 
 def shown_of(*args: str) -> Result:
@@ -104,3 +105,21 @@ def test_without_a_log_it_says_how_to_get_one(tmp_path: Path) -> None:
     file.write_text(FILE)
     result = shown_of(str(file))
     assert (result.exit_code, "has no requests yet" in result.stderr) == (3, True)
+
+
+def test_to_follow_shows_what_comes_and_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "routes.yaml").write_text(FILE)
+    folder = write_log(tmp_path / "logs", [line(number, number) for number in range(5)])
+    looks = 0
+
+    def sleep(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            raise KeyboardInterrupt
+        write_log(folder, [line(10 * looks, 10 * looks)])
+
+    monkeypatch.setattr("router.cli.log.time.sleep", sleep)
+    result = shown_of(str(tmp_path / "routes.yaml"), "-n", "2", "--follow", "--json")
+    assert result.exit_code == 0
+    assert [json.loads(each)["id"] for each in result.output.splitlines()] == ["p-3", "p-4", "p-10", "p-20"]

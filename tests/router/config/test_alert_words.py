@@ -66,6 +66,8 @@ def test_what_is_taken(written: str) -> None:
         (f"{{on: budget, route: other, {TO}}}", "route other has no budget"),
         (f"{{on: budget, provider: b, {TO}}}", "provider b has no budget"),
         (f"{{on: shared_away, {TO}}}", "nothing is shared"),
+        (f"{{on: first_token, above: 30m, {TO}}}", "no answer begins so late: timeout.total ends each request at 30m"),
+        (f"{{on: budget, for: 1d, {TO}}}", "no period of a budget is longer than 1d (for)"),
         ("breaker_open", 'such as {on: breaker_open, for: 1m, to: "${ALERT_URL}"}'),
         (f"{{on: held, url: x, {TO}}}", 'no key is named "url"'),
     ],

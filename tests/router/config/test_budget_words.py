@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router.config import load_text
+from router.plan.compile import compile_plan
 
 FILE = "providers: {a: {kind: fake}}\nroutes:\n  chat:\n    targets: [a/m]\n    budget: BUDGET\n"
 
@@ -77,3 +78,11 @@ def test_a_clients_budget_may_be_by_user_but_not_by_key() -> None:
     (found,) = load_text(text.replace("BUDGET", "{usd: 5/d, by: key}"), env={}).diagnostics
     assert (found.severity, found.line) == ("error", 6)
     assert "this budget is one key's already" in found.message
+
+
+def test_a_clients_limits_are_written_as_those_of_all_others() -> None:
+    """A rate alone, or a list of them."""
+    text = FILE.replace("BUDGET", "$5/d") + "serve: {keys: {alice: {key: key-of-alice-0123456789, limits: LIMITS}}}\n"
+    for written, count in (("60/min", 1), ("[60/min, 1000/d]", 2), ("{requests: [60/min, 1000/d]}", 2)):
+        plan = compile_plan(load_text(text.replace("LIMITS", written), env={}))
+        assert len(plan.serving.by_name["alice"].limits.requests or ()) == count

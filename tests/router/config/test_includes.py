@@ -7,9 +7,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from router.config import LoadResult, load, load_text
+from router.config.json_schema import json_schema
 from router.plan.compile import compile_plan
+from router.simulate.scenario import load_routes
 
 ROOT = """\
 providers:
@@ -208,6 +211,37 @@ def test_all_files_together_are_bounded(tmp_path: Path) -> None:
         (tmp_path / "teams" / f"f{number}.yaml").write_text(f"x-a: {many}\n")
     found = read(tmp_path)[0]
     assert "all files have over 100,000 values together" in found
+
+
+def test_lines_that_a_message_names_are_those_of_the_file(tmp_path: Path) -> None:
+    rules = "routes:\n  x:\n    targets: [a/m]\n    when:\n      - {to: chat}\n      - {if: {tags: {t: u}}, to: chat}\n"
+    found = read(tmp_path, routes=ROOT, teams__a=rules)
+    assert found[0].startswith("teams/a.yaml:6:")
+    assert "the rule of teams/a.yaml:5 always holds" in found[0]
+
+
+def test_editors_check_both_kinds_of_files() -> None:
+    """What a file lacks may be in those that it includes; an included one has fewer keys, and needs none."""
+    whole, included = (Draft202012Validator(json_schema(included=each)) for each in (False, True))
+    provider = {"a": {"kind": "openai", "api_key": "k"}}
+    for good in ({"include": "teams/*.yaml"}, {"include": ["a.yaml"], "routes": {"x": "a/m"}}):
+        whole.validate(good)
+    for good in ({"routes": {"x": "a/m"}}, {"providers": provider, "include": "more.yaml", "x-a": 1}):
+        included.validate(good)
+    for bad in ({"routes": {"x": "a/m"}}, {"providers": provider}, {"include": 3}):
+        assert not whole.is_valid(bad), bad
+    for bad in ({"defaults": {}}, {"serve": {}}, {"include": {}}):
+        assert not included.is_valid(bad), bad
+
+
+def test_a_simulation_needs_no_key_of_any_file(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        routes="include: vendors.yaml\nroutes: {chat: a/m}\n",
+        vendors='providers: {a: {kind: openai, api_key: "${KEY}"}, b: {kind: openai, api_key: "${file:none}"}}\n',
+    )
+    loaded = load_routes(path, env={})
+    assert [found for found in loaded.diagnostics if found.severity == "error"] == []
 
 
 def test_variables_fill_in_paths(tmp_path: Path) -> None:

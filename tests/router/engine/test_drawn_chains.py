@@ -85,6 +85,9 @@ def test_a_chain_that_nobody_answers_for_is_passed_over() -> None:
     replies = ask(router, 20, opened="c/three")
     assert {reply.target for reply in replies} == {"a/one"}
     assert {len(reply.trace.attempts) for reply in replies} == {1}
+    told = {(skip.chain, skip.target, skip.reason) for reply in replies for skip in reply.trace.skips}
+    assert told == {("candidate", "c/three", "circuit_open")}
+    assert max(len(reply.trace.skips) for reply in replies) == 1
 
 
 def test_where_the_first_of_a_chain_is_out_its_fallback_has_the_chains_share() -> None:
@@ -156,6 +159,17 @@ def test_affinity_keeps_callers_at_their_chain() -> None:
     assert {len(targets) for targets in seen.values()} == {1}
     at_candidate = sum(targets == {"c/three"} for targets in seen.values())
     assert 8 <= at_candidate <= 36  # 20 of 200, give or take three sigmas and more
+
+
+def test_affinity_holds_however_busy_a_chain_is() -> None:
+    routes = SPLIT.replace("{targets: {stable: 90", "{balance: affinity, targets: {stable: 90")
+
+    async def main() -> set[str]:
+        async with router_of(routes, a=Reply("slow", delay=9.0), c=Reply("slow", delay=9.0)) as router:
+            asked = (router.complete("chat", "hi", affinity="one user") for _ in range(40))
+            return {reply.target or "" for reply in await asyncio.gather(*asked)}
+
+    assert len(run(main())) == 1
 
 
 def test_ordered_chains_are_tried_as_written() -> None:

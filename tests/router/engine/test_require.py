@@ -414,3 +414,22 @@ def test_a_copy_goes_to_nobody_who_may_not_have_the_request() -> None:
             assert "us" in shop.asked  # where nothing is required, it is copied
 
     run(main())
+
+
+RULED = """
+providers:
+  eu: {kind: fake, labels: {region: eu}}
+  us: {kind: fake, labels: {region: us}}
+  bare: {kind: fake}
+routes:
+  chat: {targets: [eu/a], require: {region: eu}, when: [{if: {tags: {tier: free}}, to: cheap}]}
+  cheap: {targets: [us/c], fallbacks: [eu/c]}
+  plain: {targets: [eu/a], when: [{if: {tags: {tier: free}}, to: cheap}]}
+"""
+
+
+def test_where_a_rule_leads_the_routes_requirement_holds_too() -> None:
+    for route, require in (("chat", None), ("plain", EU)):
+        shop = Shop(RULED)
+        assert ask(shop, route, require=require, tags={"tier": "free"}).target == "eu/c"
+        assert shop.asked == ["eu"]

@@ -182,6 +182,33 @@ def test_it_has_its_own_budget_and_counts_in_no_other() -> None:
     run(main())
 
 
+def test_the_rules_of_a_route_that_gets_the_copies_hold_for_them() -> None:
+    async def main() -> None:
+        text = FILE.replace("LIMITS", "{}").replace("SHADOW", "{to: ruled, share: 100%}").replace(", MORE", "")
+        text += "  ruled: {when: [{if: {tags: {tier: paid}}, to: other}], targets: [a/n]}\n"
+        fakes = {name: provider(name, lambda _: COPY) for name in "ab"}
+        router = Router(compile_plan(load_text(text, env={})), seed=1, providers=fakes)
+        await router.complete("chat", "hi", tags={"tier": "paid"})
+        await asyncio.sleep(10)
+        assert [len(fakes[name].requests) for name in "ab"] == [1, 1]
+        await router.complete("chat", "hi")
+        await asyncio.sleep(10)
+        assert [len(fakes[name].requests) for name in "ab"] == [3, 1]
+
+    run(main())
+
+
+def test_its_budget_may_be_one_for_each_user() -> None:
+    async def main() -> None:
+        shop = Shop("{to: other, share: 100%, budget: {usd: 0.001/d, by: user}}")
+        for user in ("ann", "ann", "bob", "ann"):
+            await shop.ask(user=user)
+            await asyncio.sleep(10)
+        assert [request.user for request in shop.b.requests] == ["ann", "bob"]
+
+    run(main())
+
+
 def test_half_of_a_vendors_limit_is_left_to_callers() -> None:
     async def main() -> None:
         shop = Shop(limits="{requests: 10/h}")
@@ -270,11 +297,11 @@ def test_an_edit_takes_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_log_marks_copies(tmp_path: Path) -> None:
     text = FILE.replace("SHADOW", "{to: other, share: 100%}").replace("LIMITS", "{}").replace(", MORE", "")
-    text += f"telemetry: {{log: {{path: {tmp_path}}}}}\n"
-    quick = Reply("hi", usage=Usage(input_tokens=10, output_tokens=10))
+    text += f"telemetry: {{capture: full, log: {{path: {tmp_path}}}}}\n"
+    usage = Usage(input_tokens=10, output_tokens=10)
 
     async def main() -> None:
-        fakes = {name: provider(name, lambda _: quick) for name in "ab"}
+        fakes = {name: FakeProvider.scripted(Reply(f"by {name}", usage=usage), name=name) for name in "ab"}
         async with Router.from_text(text, env={}, providers=fakes, monitor=False) as router:
             await router.complete("chat", "hi", tags={"team": "red"})
             async with asyncio.timeout(60):
@@ -290,6 +317,7 @@ def test_the_log_marks_copies(tmp_path: Path) -> None:
     ]
     assert len({line["id"] for line in lines}) == 2
     assert lines[1]["tags"] == {"team": "red"}
+    assert [line["captured"]["answer"] for line in lines] == ["by a", "by b"]
 
 
 def test_what_is_shown_says_both_sides() -> None:

@@ -248,6 +248,15 @@ async def test_where_its_vendor_is_not_the_client_is_told(run: Served, asked: st
     assert sum(vendor.requests for vendor in run.simulator.vendors.values()) == 0
 
 
+@pytest.mark.parametrize(("path", "named"), [("/v1/messages", True), ("/v1/chat/completions", False)])
+async def test_a_picture_that_a_protocol_has_no_words_for_is_named(run: Served, path: str, named: bool) -> None:
+    run.simulator.vendor("openai").set(image=True)
+    answer = await post(run, path, {"model": "router", "messages": [USER], "max_tokens": 500})
+    assert answer.status_code == 200, answer.text
+    assert SAID in answer.text
+    assert answer.headers.get("x-signalbox-left-out") == ("pictures of the answer" if named else None)
+
+
 async def test_what_another_vendor_cited_does_not_go_to_claude(run: Served) -> None:
     """Whose clients send all blocks of an answer back: its own sources are, others are left away."""
     path, body = ASKED["messages"]

@@ -152,7 +152,7 @@ async def test_what_one_clears_nobody_finds_and_all_else_stays(
 async def test_what_one_clears_leaves_the_memory_of_others_and_nothing_else_does(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.cache.store.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("router.cache.shared_level.LOOK_EVERY", 0.0)
     async with shops(file(server.url), file(server.url)) as (one, two):
         for shop in (one, two):
             await shop.store(namespace="x")
@@ -170,7 +170,7 @@ async def test_what_one_clears_leaves_the_memory_of_others_and_nothing_else_does
 async def test_the_folder_of_a_machine_that_was_off_follows_too(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("router.cache.store.LOOK_EVERY", 0.0)
+    monkeypatch.setattr("router.cache.shared_level.LOOK_EVERY", 0.0)
     text = file(server.url, more=f"cache: {{path: '{tmp_path}/a'}}")
     async with shops(text) as (one,):
         await one.store(namespace="x")

@@ -73,3 +73,20 @@ def test_what_a_process_tells_again_counts_once() -> None:
             assert await paid(other, "bob", 9) == 5
 
     run(main())
+
+
+def test_a_user_who_was_forgotten_and_comes_again_is_counted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_values, "MOST", 3)
+
+    async def main() -> None:
+        one, other = routers(2)
+        async with one, other:
+            for _ in range(2):
+                assert await paid(one, "ann", 2) == 2
+                await asyncio.sleep(15)
+                for user in USERS:
+                    await paid(one, user, 1)
+                await asyncio.sleep(15)
+            assert await paid(other, "ann", 5) == 1
+
+    run(main())

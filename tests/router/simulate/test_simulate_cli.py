@@ -207,7 +207,7 @@ async def test_the_schema_of_scenarios(tmp_path: Path) -> None:
     assert schema == json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     stories = [path for path in SCENARIOS.glob("*.yaml") if not path.name.endswith(".routes.yaml")]
-    assert len(stories) == 5
+    assert len(stories) == 6
     for path in stories:
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)
     with pytest.raises(jsonschema.ValidationError):

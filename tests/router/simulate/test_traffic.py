@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from router.simulate.replay import replay
 from router.simulate.scenario import compile_simulated, load_routes
 from router.simulate.traffic import read_traffic
 from router.views.trace import Attempt
+from tests.support.paths import ROOT
 from tests.support.request_logs import BEGIN, fell_back, line, write_log
 
 FILE = """\
@@ -201,3 +206,26 @@ def test_time_of_day_is_that_of_the_log(tmp_path: Path) -> None:
     found = simulated(tmp_path, FILE, lines_of(20), "--until", "2027-01-15T08:00:01Z")
     assert found["traffic"]["requests"] == 1
     assert found["traffic"]["from"] == BEGIN
+
+
+@pytest.mark.slow
+def test_a_terminal_sees_how_far_it_is(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(FILE)
+    write_log(tmp_path / "log", lines_of(2500))
+    leader, follower = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "router.cli", "simulate", "--traffic", "log"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+    )
+    os.close(follower)
+    seen = b""
+    with contextlib.suppress(OSError), os.fdopen(leader, "rb") as opened:  # it says so when the other side is closed
+        while part := opened.read1(65536):
+            seen += part
+    assert process.wait() == 0
+    assert b"reading the log  39%" in seen or b"reading the log  40%" in seen
+    assert b"simulating routes.yaml " in seen
+    assert seen.endswith(b"\r\x1b[K")
