@@ -145,6 +145,7 @@ _HERE: Mapping[tuple[str, str], str] = {
         for owner in ("routes.*", "serve.keys.*")
         for name in (*_RESIDENCE, "labels", "requires", "constraints", "must")
     },
+    ("providers.*", "region"): "labels: {region: eu}, or the base_url of the region",
     ("providers.*", "model"): "it in a route, as PROVIDER/MODEL: routes: {chat: openai/gpt-6-luna}",
     ("providers.*", "models"): "them in routes, as PROVIDER/MODEL: routes: {chat: openai/gpt-6-luna}",
     ("providers.*", "key"): _FOREIGN["key"],

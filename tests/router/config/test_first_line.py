@@ -112,7 +112,7 @@ def test_a_route(line: str, told: str) -> None:
         ("organization: o", "write headers: {OpenAI-Organization: …}"),
         ("extra_headers: {a: b}", "as params: {extra_headers: …}"),
         ("api_version: 2024-10-21", "openai.azure.com/openai/v1, with the deployment as the model"),
-        ("region: us-east-1", "write the base_url of the region"),
+        ("region: us-east-1", "write labels: {region: eu}, or the base_url of the region"),
         ("ssl_verify: false", "write verify: /path/of/ca.pem"),
         ("https_proxy: x", "write proxy: http://localhost:3128"),
         ("weight: 3", "it belongs to a target"),

@@ -144,7 +144,7 @@ def test_a_call_says_its_own(name: str) -> None:
         {name: None},
         {name: float("nan")},
         {"read": 5},
-        30,
+        [30],
     ):
         with pytest.raises(ProviderError, match="timeout") as caught:
             build_request("chat", "hi", {"timeout": bad})
