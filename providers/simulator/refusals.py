@@ -27,7 +27,7 @@ _NO_RESPONSES_FIELD = (
     *("stop", "seed", "presence_penalty", "frequency_penalty", "n", "logprobs", "modalities", "audio", "prediction"),
     *("response_format", "max_completion_tokens", "reasoning_effort", "web_search_options"),
 )
-_INCLUDED = re.compile(r"message\.\w+\.(?:image_url|logprobs)|reasoning\.encrypted_content|\w+_call[\w.]*")
+_INCLUDED = re.compile(r"message\.\w+\.(?:image_url|logprobs)|reasoning\.encrypted_content|\w{1,40}_call[\w.]{0,80}")
 # The tools of Responses: which fields each needs, and for those of the web all that it may have.
 _RESPONSES_TOOLS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("function", "custom", "namespace"), ("name",)),

@@ -23,8 +23,9 @@ class SSEEvent(msgspec.Struct, frozen=True, gc=False):
     data: bytes
 
 
-# An event of one line of data, with a name or none, as nearly all are.
-_USUAL = re.compile(rb"(?:event: ([^\n]+)\n)?data: ([^\n]*)\n\n")
+# An event of one line of data, with a name or none, as nearly all are. It begins where a line does: text without any
+# takes no longer than its length.
+_USUAL = re.compile(rb"(?m)^(?:event: ([^\n]+)\n)?data: ([^\n]*)\n\n")
 
 
 class LineDecoder:

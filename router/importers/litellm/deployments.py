@@ -25,10 +25,10 @@ _MODES = {
     "rerank": "reranks",
 }
 _NAMES = (
-    ("reranks", re.compile(r".*rerank", re.IGNORECASE)),
-    ("embeds", re.compile(r"voyage|(.*[-/_])?(text-)?embed(ding)?s?\b|.*[-_]embed", re.IGNORECASE)),
-    (None, re.compile(r"whisper|tts-|dall-e|gpt-image|imagen|(omni|text)-moderation", re.IGNORECASE)),
-    (None, re.compile(r".*(-transcribe|-tts\b|-image-\d)", re.IGNORECASE)),
+    ("reranks", re.compile(r"rerank", re.IGNORECASE)),
+    ("embeds", re.compile(r"^voyage|[-/_]embed|\bembed(ding)?s?\b", re.IGNORECASE)),
+    (None, re.compile(r"^(whisper|tts-|dall-e|gpt-image|imagen|(omni|text)-moderation)", re.IGNORECASE)),
+    (None, re.compile(r"-transcribe|-tts\b|-image-\d", re.IGNORECASE)),
 )
 
 
@@ -190,7 +190,7 @@ def _makes(mode: str | None, model: str) -> str | None:
     """What a model makes; "" is answers, None what nothing here does."""
     if mode is not None:
         return _MODES.get(mode)
-    return next((makes for makes, form in _NAMES if form.match(model)), "")
+    return next((makes for makes, form in _NAMES if form.search(model)), "")
 
 
 def _number(params: Fields, name: str) -> float | None:

@@ -95,5 +95,5 @@ def test_show_says_whose_budget_it_is(tmp_path: Path) -> None:
     path = tmp_path / "routes.yaml"
     path.write_text(text("budget: $2/d, shared: false", "budget: $1/d"))
     told = CliRunner().invoke(show, ["chat", "--file", str(path)], standalone_mode=False).output
-    assert "budget of route chat: $1 a day, of all machines\n" in told
-    assert "budget of provider a: $2 a day\n" in told
+    assert f"budget of route chat: $1 a day, of all machines  {path}:3\n" in told
+    assert f"budget of provider a: $2 a day  {path}:2\n" in told
