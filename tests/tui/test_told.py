@@ -9,7 +9,7 @@ from router.config.diagnostics import Diagnostic
 from router.telemetry.events import held
 from router.views.commands import PromptEnd
 from router.views.figures import RouteFigures, Snapshot, Spending
-from router.views.file import Revision
+from router.views.file import ConfigView, Revision
 from router.views.running import Running
 from tests.support.dashboard_app import FixedVendors, lines, running, settle
 from tests.support.dashboard_feed import NOW, busy, fresh
@@ -41,7 +41,8 @@ async def test_it_says_which_router_it_waits_for() -> None:
 
 def test_the_log_says_where_a_rejected_revision_is_wrong() -> None:
     wrong = Diagnostic("error", "routes.yaml", 17, 50, "routes.chat.targets.1.model", 'no model is named "haikuu"', "")
-    (row,) = log_rows([Revision(NOW, "9984a99", False, (), (wrong,))], "1234567", 200)
+    rejected = Revision(NOW, "9984a99", False, (), (wrong,))
+    (row,) = log_rows(ConfigView("routes.yaml", "1234567", "", "", log=(rejected,)), 200)
     assert '17:50 routes.chat.targets.1.model: no model is named "haikuu"' in row.text
 
 
