@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
+from providers.answer_parts import told_cost
 from providers.answers import accepted, clean, finished
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
@@ -64,7 +65,6 @@ from providers.validation import validate
 if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
-_ERROR_BYTES = 256 * 1024  # of an error's body that are read
 _NOTHING: tuple[str, ...] = ()
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 
@@ -77,6 +77,8 @@ class HttpProvider(ABC):
     line_decoder: ClassVar[type[LineDecoder]]
     # Content types of answers that are no stream though one was asked for: an error, or `stream` was ignored.
     whole_types: ClassVar[frozenset[str]] = frozenset({"application/json", "text/html"})
+    cost_header: str | None = None  # that tells beside a plain answer what it costs
+    cache_header: str | None = None  # that tells the vendor's cache which conversation it is: `headers_of` has it
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.name, self.settings = settings.name, settings
@@ -123,7 +125,7 @@ class HttpProvider(ABC):
         raise AssertionError("a provider that has a wire says where its bodies go")
 
     def headers_of(self, request: AnyRequest) -> dict[str, str]:
-        return dict(request.extra_headers or {})  # of this request alone
+        return dict(request.extra_headers or {})
 
     def runs(self, tool: ServerTool, request: CompletionRequest) -> bool:
         """Whether the vendor is known to have a tool of its own of this name."""
@@ -200,13 +202,9 @@ class HttpProvider(ABC):
         return TokenCount(tokens, True, self.settings.kind)
 
     async def list_models(self) -> tuple[str, ...]:
-        """The ids of the models that the vendor offers now, sorted.
-
-        Raises:
-            ProviderError: whatever failed.
-        """
-        request = CompletionRequest(model="", messages=())
-        found = await all_names(self.models_path, lambda path: self._ask("GET", path, None, request))
+        """The ids of the models that the vendor offers now, sorted; raises ProviderError, whatever failed."""
+        nobody = CompletionRequest(model="", messages=())
+        found = await all_names(self.models_path, lambda path: self._ask("GET", path, None, nobody))
         return tuple(sorted(set(map(self._scrub.own, found))))
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest) -> Any:
@@ -246,9 +244,9 @@ class HttpProvider(ABC):
         try:
             response, left_out = await self._open(request, stream=False)
             data = await response.read()
-            if len(data) > LARGE:
-                return with_left_out(await in_thread(self._whole, data, response, request), left_out)
-            return with_left_out(self._whole(data, response, request), left_out)
+            read = partial(self._whole, data, response, request)
+            answer = await in_thread(read) if len(data) > LARGE else read()
+            return with_left_out(answer, left_out) if left_out else answer
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 
@@ -337,7 +335,7 @@ class HttpProvider(ABC):
             method,
             path,
             encode_json(body) if isinstance(body, dict) else body,
-            headers=self.headers_of(request),
+            headers=self.headers_of(request) if self.cache_header else dict(request.extra_headers or {}),
             connect=request.timeout.get("connect") if request.timeout else None,
             authorize=call,
         )
@@ -350,7 +348,7 @@ class HttpProvider(ABC):
                     harmless.note(trouble)
             return response
         try:
-            said = await response.beginning(_ERROR_BYTES)  # none is enough: the status tells
+            said = await response.beginning(256 * 1024)  # none is enough: the status tells
             of, headers = request.model, response.headers
             error = classify(response.status, said, headers, provider=self.name, model=of, now=time.time())
         finally:
@@ -387,6 +385,8 @@ class HttpProvider(ABC):
                 raise
             of, headers = request.model, response.headers
             raise classify_payload(body, None, headers, provider=self.name, model=of, now=time.time()) from None
+        if self.cost_header is not None and answer.cost is None and (told := response.headers.get(self.cost_header)):
+            answer = replace(answer, cost=told_cost(told))
         answer = accepted(answer, request, self._scrub)
         if self._native(request) is not None:
             return replace(answer, native=not quotes(data, self._sent_key))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from providers import catalog
-from providers.answer_parts import told_cost
 from providers.embeddings import (
     AnyRequest,
     EmbeddingLimits,
@@ -41,9 +40,8 @@ from providers.types import CompletionRequest, CompletionResponse, ModelCapabili
 from providers.vectors import of_base64
 
 if TYPE_CHECKING:
-    from providers.transport.http import HttpResponse
+    pass
 
-_COST = "x-litellm-response-cost"
 _STALE = re.compile(r"(?i)encrypted content .{0,80}could not be (?:verified|decrypted)")
 
 
@@ -69,6 +67,8 @@ class OpenAIProvider(HttpEmbeddings):
             settings = dataclasses.replace(settings, base_url=None if "{" in usual else usual)
         super().__init__(settings)
         self.dialect = dialect_for(self.base_url, named)
+        self.cache_header = self.dialect.cache_header
+        self.cost_header = "x-litellm-response-cost" if self.dialect.name == "litellm" else None
         self._embeddings = row_for(self.dialect.name, self.base_url)
         self._think_tags = bool(settings.options.get("think_tags"))
         self._api = settings.options.get("api")
@@ -94,7 +94,7 @@ class OpenAIProvider(HttpEmbeddings):
         return "/responses", body
 
     def headers_of(self, request: AnyRequest) -> dict[str, str]:
-        own, name = super().headers_of(request), self.dialect.cache_header
+        own, name = super().headers_of(request), self.cache_header
         if name is None or not isinstance(request, CompletionRequest) or not is_on(request.prompt_cache):
             return own
         return own if self._by_responses(request) else {name: conversation(request), **own}
@@ -173,12 +173,6 @@ class OpenAIProvider(HttpEmbeddings):
     def capabilities(self, model: str) -> ModelCapabilities:
         rules = model_capabilities(model) if self.dialect.openai_models else ModelCapabilities(streaming=True)
         return catalog.known(self.base_url, model, rules)
-
-    def _whole(self, data: bytes, response: HttpResponse, request: CompletionRequest) -> CompletionResponse:
-        """LiteLLM's proxy tells what an answer costs beside it."""
-        answer = super()._whole(data, response, request)
-        told = response.headers.get(_COST) if self.dialect.name == "litellm" and answer.cost is None else None
-        return answer if told is None else replace(answer, cost=told_cost(told))
 
     def _by_responses(self, request: CompletionRequest) -> bool:
         if self._api is not None:
