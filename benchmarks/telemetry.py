@@ -31,6 +31,8 @@ _RESPONSE = CompletionResponse(text="hi", usage=Usage(10, 5), cost=0.001)
 class _Nobody:
     """A recorder that sees nothing."""
 
+    number = 0
+
     def answered(self, *_: Any) -> None:
         pass
 

@@ -75,7 +75,7 @@ class SharedFeed:
             self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
     async def _keep(self) -> None:
-        clock = asyncio.get_running_loop().time
+        clock, task = asyncio.get_running_loop().time, asyncio.current_task()
         began, labels = clock(), None
         while True:
             before = clock()
@@ -93,6 +93,8 @@ class SharedFeed:
             pace = max(EVERY, (0 if labels is None else len(labels)) / _PROCESSES * EVERY, clock() - before)
             if labels is None and self._newest is None:
                 pace = EVERY / 10  # somebody waits for the first picture
+            if task is not None and task.cancelling():  # a client may make another error of it
+                raise asyncio.CancelledError
             await asyncio.sleep(max(0.0, before + pace - clock()))
 
     async def _show(self, snapshot: Snapshot | None, processes: int) -> None:

@@ -183,8 +183,7 @@ async def test_messages_read_places_in_documents(sim: Simulator, route: str, str
 @both
 @pytest.mark.parametrize("route", ["", "llama", "chat"])
 async def test_ollama_reads_likelihoods(sim: Simulator, route: str, stream: bool) -> None:
-    async with base(sim, "ollama", route) as (url, model):
-        client = ollama.AsyncClient(host=url)
+    async with base(sim, "ollama", route) as (url, model), ollama.AsyncClient(host=url) as client:
         asked: dict[str, Any] = {"model": model, "messages": USER, "logprobs": True, "top_logprobs": 2}
         lines = [line async for line in await client.chat(**asked, stream=True)] if stream else []
         lines = lines or [await client.chat(**asked)]
