@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from router import Router
 from router.cli import group
 from router.config import load_text
 from router.monitor.fleet.feed import SharedFeed
+from router.plan.compile import compile_plan
+from router.shared.exchange import Message, Reply
 from tests.support.redis_server import RedisServer, needs_redis
 
 FILE = """
@@ -37,6 +40,34 @@ async def test_another_secret_is_said_to_be_the_reason(server: RedisServer, tmp_
             await feed.aclose()
     assert "1 tells nothing that can be read: another secret" in found.output
     assert found.exit_code == 1
+
+
+class Rough:
+    """An exchange that makes another error of a cancellation, as clients of servers do."""
+
+    async def open(self, message: Message) -> None:
+        pass
+
+    async def send(self, message: Message) -> Reply:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionError("the connection is closed") from None
+        raise AssertionError("unreachable: nobody sets it")
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_who_watches_ends_when_told_to() -> None:
+    """Though its client hides that it was cancelled."""
+    text = FILE.format(url="redis://localhost:1", secret="a-long-secret")
+    feed = SharedFeed(compile_plan(load_text(text, env={})), exchange=Rough())
+    events = asyncio.ensure_future(anext(feed.events()))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    events.cancel()
+    await feed.aclose()
 
 
 @pytest.mark.parametrize("name", ["secret", "app", "host"])
