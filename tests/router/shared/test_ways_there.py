@@ -150,7 +150,7 @@ async def test_a_name_that_the_sentinels_do_not_know(sentinels: Sentinels) -> No
 
 
 async def test_routers_have_one_limit_over_a_cluster(cluster: Cluster) -> None:
-    async with routers(file(cluster.url, "60/h", wait="1s")) as both:
+    async with routers(file(cluster.url, "60/h", wait="1s", more=", timeout: 2s")) as both:
         got = [await served(both[number % 2]) for number in range(80)]
     assert 60 <= sum(got) <= 62
     with cluster.owner.client() as client:
@@ -167,7 +167,7 @@ models:
   m2: {provider: a, id: m2, limits: {requests: 20/h}}
 routes: {r0: m0, r1: m1, r2: m2}
 defaults: {retry: {max_wait: 1s}}
-shared: {url: "%s", app: parts, shards: 16}
+shared: {url: "%s", app: parts, shards: 16, timeout: 2s}
 """
     async with routers(text % cluster.url) as both:
         for route in ("r0", "r1", "r2"):
