@@ -25,6 +25,7 @@ ALONE = {
     **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
     **{(owner, "budget"): ("usd",) for owner in ("providers", "routes", "clients", "shadows")},
     ("routes", "shadow"): ("to",),
+    ("telemetry", "log"): ("path",),
 }
 _HEDGED = "p95"  # what `hedge: true` waits for
 
@@ -69,9 +70,9 @@ def _key(node: Node) -> Node:
 
 def _sections(root: Node) -> Iterator[tuple[str, Node]]:
     """The sections that have policies, with the kind of each."""
-    defaults = root.get("defaults")
-    if defaults is not None and isinstance(defaults.value, dict):
-        yield "defaults", defaults
+    for name in ("defaults", "telemetry"):
+        if (section := root.get(name)) is not None and isinstance(section.value, dict):
+            yield name, section
     for owner in _OWNERS:
         for section in _named(root, owner):
             yield owner, section
@@ -93,8 +94,10 @@ def _policy(policy: Node, keys: tuple[str, ...]) -> Node:
         return policy
     if keys == ("after",) and value is True:
         value = _HEDGED
-    if keys == ("every",) and (value is True or value == "on"):
+    if keys in (("every",), ("path",)) and (value is True or value == "on"):
         return _like(policy, {})
+    if keys == ("path",) and not (isinstance(value, str) and value != "off"):
+        return policy
     if value is None or isinstance(value, dict | bool) or (isinstance(value, list) and keys != ("requests",)):
         return policy
     return _like(policy, {key: Node(value, (*policy.path, key), policy.at, policy.key_at) for key in keys})

@@ -144,7 +144,7 @@ def test_a_provider(line: str, told: str) -> None:
         (of_top("log_level: debug"), "an app sets up the logger `signalbox`"),
         (of_top("timeout: 30s"), "it belongs under defaults, as defaults: {timeout: …}"),
         (of_top("fallbacks: [a]"), "write them under a route"),
-        (f"{PROVIDERS}route: {{chat: openai/x}}\n", '"routes" is missing: write routes: {chat: openai/gpt-6-luna}'),
+        (f"{PROVIDERS}route: {{chat: openai/x}}\n", 'no key is named "route" here (did you mean "routes"?)'),
         ("routes: {chat: openai/x}\n", '"providers" is missing: write providers: {openai: {kind: openai'),
         (f"providers:\n  - name: a\n{ROUTES}", "such as providers: {openai: {kind: openai"),
         (f"{PROVIDERS}routes:\n  - name: c\n", "such as routes: {chat: openai/gpt-6-luna}"),
@@ -160,7 +160,7 @@ def test_a_provider(line: str, told: str) -> None:
             f"{PROVIDERS}routes: {{chat: {{targets: [{{provider: openai, model: a}}]}}}}\n",
             "write model: PROVIDER/MODEL",
         ),
-        (f"{PROVIDERS}routes: {{chat: {{targets: [{{name: openai/a}}]}}}}\n", '"model" is missing'),
+        (f"{PROVIDERS}routes: {{chat: {{targets: [{{name: openai/a}}]}}}}\n", "write model: PROVIDER/MODEL"),
     ],
 )
 def test_the_rest_of_a_file(text: str, told: str) -> None:
