@@ -221,3 +221,19 @@ def test_a_wrong_value_of_a_short_form_is_told_where_it_stands() -> None:
     [found] = load_text(of_route("timeout: 30"), env={}).diagnostics
     assert found.path == "routes.chat.timeout.total"
     assert (found.line, found.column) == (6, 61)
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ("{openai/a: 80%, near/b: 30%}", ["these are 110% together: each gets its part of that"]),
+        ("{openai/a: 5%, near/b: 10%}", ["these are 15% together: each gets its part of that"]),
+        ("{openai/a: 33.3%, near/b: 33.3%, near/c: 33.3%}", []),
+        ("{openai/a: 90%, near/b: 0%}", []),
+        ("{openai/a: 8, near/b: 3}", []),
+    ],
+)
+def test_percentages_that_are_not_a_hundred(weights: str, told: list[str]) -> None:
+    found = load_text(f"{PROVIDERS}routes: {{chat: {{targets: {weights}}}}}\n", env={})
+    assert found.file is not None
+    assert [one.message for one in found.diagnostics if one.severity == "warning"] == told
