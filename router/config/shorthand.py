@@ -206,7 +206,9 @@ def _percents(weights: list[Node], targets: int, owner: Node, findings: Findings
         for weight, match in zip(weights, found, strict=True):
             weight.value = float(match[1]) if match else weight.value
         together = sum(weight.value for weight in weights)
-        if abs(together - 100) >= 1 and all(weight.value for weight in weights):  # with a 0 one is being drained
+        if (
+            weights and abs(together - 100) >= 1 and all(weight.value for weight in weights)
+        ):  # with a 0 one is being drained
             words = f"these are {together:g}% together: each gets its part of that"
             findings.add(weights[0].place, owner.path, words, severity="warning")
 
