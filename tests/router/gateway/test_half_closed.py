@@ -1,4 +1,4 @@
-"""Clients that end their side of the connection: those that wait for their answer get it, those that left end theirs."""
+"""Clients that end their side of the connection: who waits for the answer gets it, who has left ends the request."""
 
 from __future__ import annotations
 
