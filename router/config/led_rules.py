@@ -12,7 +12,7 @@ from router.config.schema import RoutesFile
 from router.config.yaml_reader import Place
 
 # What is the asked route's alone, and where else it can be said.
-_ASKED_ONLY = {
+_ASKED_ONLY: dict[tuple[str, str | None], str] = {
     ("hedge", None): "",
     ("cache", None): "",
     ("accept", None): "",
