@@ -66,7 +66,7 @@ def command(
     as_json: bool,
     **only: str | bool | None,
 ) -> int:
-    """The requests in the log on disk of FILE (telemetry: {log: {}}), the oldest first. No router has to run."""
+    """The requests in the log on disk of FILE (telemetry: {log: on}), the oldest first. No router has to run."""
     reader = LogReader(_folder(path))
     now = time.time()
     began, ended = moment("--since", since, now, 0.0), moment("--until", until, now, float("inf"))
@@ -99,7 +99,7 @@ def _folder(path: str) -> Path:
         return folder
     if loaded.file is None:
         raise Failure(f"{path} has errors: signalbox check {path}", name="invalid_file")
-    what = "has no requests yet" if rules is not None else "has no log: write telemetry: {log: {}}"
+    what = "has no requests yet" if rules is not None else "has no log: write telemetry: {log: on}"
     raise Failure(f"{path} {what}", 3, name="no_log")
 
 

@@ -406,7 +406,7 @@ class CacheStore(Section):
 
 
 class LogConfig(Section):
-    """A log of requests on disk; `log: {}` takes all of it as it comes."""
+    """A log of requests on disk; `log: on` takes all of it as it comes, `log: FOLDER` the rest."""
 
     path: Text | None = key("Its folder; default: one in the user's state folder, of this file.")
     keep: Duration = key("How long a request stays in it.", 604_800.0)
