@@ -56,7 +56,7 @@ def test_a_wrong_key_of_a_rule_says_what_to_write(rule: str, expected: str) -> N
     [
         ("targets: {inner: 1, m2: 1}", "6:10: warning: routes.chat.targets"),
         ("targets: [inner, m2]", "6:20: warning: routes.chat.targets.0"),
-        ("targets: [m2], fallbacks: [{targets: [inner, m2]}]", "6:47: warning: routes.chat.fallbacks.0.targets.0"),
+        ("targets: [m2], fallbacks: [{targets: [inner, m2]}]", "6:48: warning: routes.chat.fallbacks.0.targets.0"),
         ("targets: [m2], fallbacks: [inner]", "6:37: warning: routes.chat.fallbacks.0"),
     ],
 )
