@@ -64,7 +64,7 @@ from router.views.money import UNKNOWN, dollars
 @click.option("--timeout", metavar="TIME", help="As `timeout` of a call, such as 30s.")
 @click.option("--max-attempts", type=int, metavar="N", help="As `max_attempts` of a call.")
 @click.option("--require", multiple=True, metavar="LABEL=TEXT", help="As `require` of a call; may be repeated.")
-@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: its tags, and what it requires.")
+@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: its tags and requirements.")
 @json_option
 @takes_file(texts=True)
 def command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from providers.printable import one_line
 from router.config.diagnostics import Findings, shown_way
 from router.config.globs import common_name, is_glob, specificity
 from router.config.yaml_reader import Node
@@ -53,7 +54,7 @@ def write_routes(root: Node, aliases: Mapping[str, str], findings: Findings) -> 
 def _check_name(name: str, node: Node, findings: Findings) -> None:
     if not name or len(name) > LONGEST or not name.isprintable() or any(map(str.isspace, name)):
         text = f"is no name of a route: it is 1 to {LONGEST} printed characters without white space"
-        findings.add(node.key_at, node.path, f'"{name[:LONGEST]}" {text}')
+        findings.add(node.key_at, node.path, f'"{one_line(name[:LONGEST])}" {text}')
 
 
 def _check_patterns(routes: Mapping[str, Node], findings: Findings) -> None:

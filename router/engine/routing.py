@@ -123,8 +123,8 @@ def as_asked(plan: Plan, chain: Chain, routing: Routing) -> Chain:
             if not any(_is_meant(target, name) for target in chain.targets) and not _is_known(plan, name):
                 known = {*plan.file.providers, *plan.file.models, *(target.name for target in chain.targets)}
                 if name in plan.file.routes or name in plan.names.aliases:
-                    names = ", ".join(list(dict.fromkeys(target.name for target in chain.targets))[:_SHOWN])
-                    invalid(f'{param}: "{name}" is a route: name providers, models or targets, such as {names}')
+                    few = ", ".join(list(dict.fromkeys(target.name for target in chain.targets))[:_SHOWN])
+                    invalid(f'{param}: "{name}" is a route: name providers, models or targets, such as {few}')
                 invalid(f'{param}: no provider, model or target is named "{name}"{did_you_mean(name, known)}')
     if routing == Routing(require=routing.require, credentials=routing.credentials):
         return chain  # the same for all such calls
