@@ -202,7 +202,7 @@ def _load(
         origins = {node.path: node.key_at for node in _all(root)}
     if root is not None and includes.is_whole:
         aliases = take_aliases(root, findings)
-        expand_shorthand(root)
+        expand_shorthand(root, findings)
         write_routes(root, aliases, findings)
         for node in _all(root):  # the keys that a short form stands for are where it is
             origins.setdefault(node.path, node.key_at)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from router.config.diagnostics import Findings
 from router.config.yaml_reader import Node
 
+_ROUNDED = 1.0  # percent by which thirds and the like may miss 100
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _OF_TARGETS = ("model", "weight", "params")
 WITHOUT_SETTINGS = ("entra", "google", "aws")  # sources of keys that may be `default`
@@ -29,7 +31,7 @@ ALONE = {
 _HEDGED = "p95"  # what `hedge: true` waits for
 
 
-def expand_shorthand(root: Node) -> None:
+def expand_shorthand(root: Node, findings: Findings) -> None:
     """Make the long form of all short ones: `chat: mini`, `timeout: 30s`, `a: 70%`, a fallback that is no mapping …"""
     for owner, section in _sections(root):
         for (kind, name), keys in ALONE.items():
@@ -42,7 +44,7 @@ def expand_shorthand(root: Node) -> None:
         _keys(provider)
     _models(root)
     _clients(root)
-    _routes(root)
+    _routes(root, findings)
 
 
 def _keys(provider: Node) -> None:
@@ -126,7 +128,7 @@ def _clients(root: Node) -> None:
                     clients.value[name].value[policy] = _policy(written, ALONE["clients", policy])
 
 
-def _routes(root: Node) -> None:
+def _routes(root: Node, findings: Findings) -> None:
     routes = root.get("routes")
     if routes is None or not isinstance(routes.value, dict):
         return
@@ -136,7 +138,7 @@ def _routes(root: Node) -> None:
         rules = routes.value[name].get("when")
         if rules is not None and isinstance(rules.value, dict):
             routes.value[name].value["when"] = _like(rules, [_like(rules, rules.value)])
-        _targets(routes.value[name])
+        _targets(routes.value[name], findings)
         shadow = routes.value[name].get("shadow")
         if shadow is not None and (budget := shadow.get("budget")) is not None:
             shadow.value["budget"] = _policy(budget, ALONE["shadows", "budget"])
@@ -146,20 +148,20 @@ def _routes(root: Node) -> None:
         if isinstance(fallbacks.value, str | dict):
             routes.value[name].value["fallbacks"] = fallbacks = _like(fallbacks, [_like(fallbacks, fallbacks.value)])
         if isinstance(fallbacks.value, list):
-            fallbacks.value = [_fallback(item) for item in fallbacks.value]
+            fallbacks.value = [_fallback(item, findings) for item in fallbacks.value]
 
 
-def _fallback(item: Node) -> Node:
+def _fallback(item: Node, findings: Findings) -> Node:
     if isinstance(item.value, str):
         return _mapping(item, to=item)
-    _targets(item)
+    _targets(item, findings)
     codes = item.get("on")
     if codes is not None and isinstance(codes.value, str):
         item.value["on"] = _like(codes, [codes])
     return item
 
 
-def _targets(owner: Node) -> None:
+def _targets(owner: Node, findings: Findings) -> None:
     targets = owner.get("targets")
     if targets is None:
         return
@@ -171,7 +173,10 @@ def _targets(owner: Node) -> None:
         made = [_target(item) for item in targets.value]
     else:
         return
-    _percents([weight for target in made if (weight := target.get("weight")) is not None], len(made))
+    total = _percents([weight for target in made if (weight := target.get("weight")) is not None], len(made))
+    if abs(total - 100) >= _ROUNDED:
+        text = f"the shares come to {total:g}%, of which each gets its part: make them 100%"
+        findings.add(targets.key_at, targets.path, text, severity="warning")
     owner.value["targets"] = _like(targets, made)
 
 
@@ -194,12 +199,14 @@ def _weighted(name: str, weight: Node) -> Node:
     return _mapping(weight, model=Node(name, weight.path[:-1], weight.key_at, weight.key_at), weight=weight)
 
 
-def _percents(weights: list[Node], targets: int) -> None:
-    """Make numbers of weights in percent, where all of a tier are."""
+def _percents(weights: list[Node], targets: int) -> float:
+    """Make numbers of weights in percent, where all of a tier are; returns their sum, which is 100 for others."""
     found = [_PERCENT.fullmatch(weight.value) if isinstance(weight.value, str) else None for weight in weights]
-    if len(found) == targets and all(found):
+    if found and len(found) == targets and all(found):
         for weight, match in zip(weights, found, strict=True):
             weight.value = float(match[1]) if match else weight.value
+        return float(sum(weight.value for weight in weights))
+    return 100.0
 
 
 def _mapping(node: Node, **entries: Node) -> Node:

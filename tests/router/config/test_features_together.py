@@ -75,3 +75,56 @@ def test_a_breaker_of_a_route_that_names_no_model_is_of_nobody() -> None:
     (line,) = said("  chat: {targets: {inner: 1}, breaker: {consecutive: 2}}\n  inner: [m1]")
     assert line.startswith("6:31: warning: routes.chat.breaker: this is of nobody, since the route names other routes")
     assert said("  chat: {targets: [inner], fallbacks: [m2], breaker: {consecutive: 2}}\n  inner: [m1]") == []
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ("targets: {m1: 50%, m2: 60%}", ["the shares come to 110%, of which each gets its part: make them 100%"]),
+        ("targets: [m1: 50%, m2: 20%]", ["the shares come to 70%, of which each gets its part: make them 100%"]),
+        ("targets: [m1], fallbacks: [{targets: {m1: 1%, m2: 9%}}]", ["the shares come to 10%, of which"]),
+        ("targets: {m1: 33.3%, m2: 33.3%, inner: 33.3%}", []),
+        ("targets: {m1: 50, m2: 60}", []),
+    ],
+)
+def test_shares_that_do_not_come_to_the_whole_are_told(targets: str, expected: list[str]) -> None:
+    found = said(f"  chat: {{{targets}}}\n  inner: [m1, m2]")
+    assert [line.partition("targets: ")[2][: len(words)] for line, words in zip(found, expected, strict=True)] == (
+        expected
+    )
+
+
+def of_provider(more: str) -> list[str]:
+    text = f"providers:\n  a: {{kind: openai, {more}}}\nroutes: {{chat: a/x}}\n"
+    return [found.render().splitlines()[0] for found in load_text(text, env={}).diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_hidden"),
+    [
+        ("{status: 409, code: overloaded}", "{status: 409, text: busy, code: rate_limited}", True),
+        ("{text: busy, code: overloaded}", "{text: Server BUSY now, code: rate_limited}", True),
+        ("{text: busy, code: overloaded}", "{status: 409, text: busy, code: rate_limited}", True),
+        ("{status: 409, text: busy, code: overloaded}", "{status: 409, code: rate_limited}", False),
+        ("{status: 409, code: overloaded}", "{status: 410, text: busy, code: rate_limited}", False),
+        ("{text: busy now, code: overloaded}", "{text: busy, code: rate_limited}", False),
+        ("{status: 409, code: overloaded}", "{text: busy, code: rate_limited}", False),
+    ],
+)
+def test_a_rule_about_errors_that_another_leaves_nothing_is_told(first: str, second: str, is_hidden: bool) -> None:
+    found = of_provider(f"base_url: http://h/v1, errors: [{first}, {second}]")
+    text = "the rule of line 2 takes every error that this one does: write this one before it"
+    assert [line.endswith(f"providers.a.errors.1: {text}") for line in found] == [True] * is_hidden
+
+
+def test_an_empty_text_is_no_rule_about_errors() -> None:
+    (line,) = of_provider('base_url: http://h/v1, errors: [{text: " ", code: overloaded}]')
+    assert "an empty text is in every error: write some words of it, or its status" in line
+
+
+@pytest.mark.parametrize(
+    ("more", "is_told"),
+    [("health: 30s", True), ("health: 30s, api_key: k-12345678", False), ("health: 1m, base_url: http://h/v1", False)],
+)
+def test_a_vendor_is_not_asked_for_its_health_without_a_key(more: str, is_told: bool) -> None:
+    assert ["it would be asked without a key" in line for line in of_provider(more)] == [True] * is_told
