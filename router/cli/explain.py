@@ -35,6 +35,7 @@ from router.engine.routing import as_asked, check_labels_known, required_by, sai
 from router.plan.plan import Branch, Chain, Draw, Plan, Step, shares_of
 from router.plan.pricing import cost
 from router.plan.requirements import restricted
+from router.plan.serving import Client
 from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
@@ -63,7 +64,7 @@ from router.views.money import UNKNOWN, dollars
 @click.option("--timeout", metavar="TIME", help="As `timeout` of a call, such as 30s.")
 @click.option("--max-attempts", type=int, metavar="N", help="As `max_attempts` of a call.")
 @click.option("--require", multiple=True, metavar="LABEL=TEXT", help="As `require` of a call; may be repeated.")
-@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: what that requires holds.")
+@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: its tags and requirements.")
 @json_option
 @takes_file(texts=True)
 def command(
@@ -88,7 +89,8 @@ def command(
     chain = router.chain(route)
     asked, route = route, chain.route
     request = asked_of(chain, route, request_file, prompt)
-    supposed = Supposed.of(request, tags, prompt_tokens, needs, at)
+    of_key = {} if client is None else _client(router.plan, client).tags
+    supposed = Supposed.of(request, tags, prompt_tokens, needs, at, of_key)
     rules = told_rules(chain, supposed)
     chain, rule = decided(chain, supposed) if chain.rules else (chain, "")
     required = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
@@ -149,13 +151,16 @@ def command(
     return 0
 
 
+def _client(plan: Plan, name: str) -> Client:
+    if name not in plan.serving.by_name:
+        raise Failure(f'serve.keys has no client "{name}"{did_you_mean(name, plan.serving.by_name)}')
+    return plan.serving.by_name[name]
+
+
 def _as_called(
     plan: Plan, chain: Chain, options: Mapping[str, Any], client: str | None
 ) -> tuple[Chain, dict[str, str]]:
     """The chain as a call with these parameters and the client's key have it, and what the call has set, in words."""
-    if client is not None and client not in plan.serving.by_name:
-        near = did_you_mean(client, plan.serving.by_name)
-        raise Failure(f'serve.keys has no client "{client}"{near}')
     params = {name: value for name, value in options.items() if value not in (None, ())}
     labels: dict[str, list[str]] = {}
     for text in params.pop("require", ()):
@@ -294,7 +299,7 @@ def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None
     for offer in tier["offered"]:
         where = f"{offer['provider']}/{offer['model']}"
         named = "" if offer["target"] == where else f"  {where}"
-        late = "  never reached (retry.max_attempts)" if offer.get("unreached") else ""
+        late = "  never reached (max_attempts)" if offer.get("unreached") else ""
         kept = "" if offer["prompt_cache"] == "off" else f"  prompt_cache {offer['prompt_cache']}"
         echo(f"{indent}  {offer['odds'] * share:4.0%}  {offer['target']}{named}{_cost_text(offer)}{kept}{late}")
     for skip in tier["skipped"]:
@@ -305,7 +310,7 @@ def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None
 
 def _print_bounds(chain: Chain, tiers: list[dict[str, Any]], budgets: list[str]) -> None:
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
-    echo(f"  at most {chain.max_attempts} attempts within {total}")
+    echo(f"  at most {chain.max_attempts} attempt{'s' if chain.max_attempts != 1 else ''} within {total}")
     offers = [offer for tier in tiers for offer in tier["offered"]]
     for text in dict.fromkeys(_timeout_text(offer) for offer in offers):
         names = [offer["target"] for offer in offers if _timeout_text(offer) == text]
