@@ -360,17 +360,9 @@ def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, .
 def _spending(budgets: Iterable[Spent]) -> tuple[Spending, ...]:
     return tuple(
         Spending(
-            spent.scope,
-            spent.name,
-            spent.limit,
-            spent.usd,
-            spent.per,
-            spent.resets_at,
-            spent.at_least,
-            spent.of_all_machines,
-            spent.of,
+            one.scope, one.name, one.limit, one.usd, one.per, one.resets_at, one.at_least, one.of_all_machines, one.of
         )
-        for spent in budgets
+        for one in budgets
     )
 
 
