@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar
 
 import msgspec
@@ -132,9 +131,7 @@ class FailOver(Generic[T]):
         self._context.retry_budget.request(self._context.began)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         context = self._context
         if self._walk is not None:
             self._walk.close()
@@ -171,9 +168,7 @@ class FailOver(Generic[T]):
         try:
             if broken is None:
                 self._opening = first_call(context, self._progress)
-                step = self._opening or self._next(None)
-            else:
-                step = self._next(Failed(broken, self._delivered))
+            step = self._next(Failed(broken, self._delivered)) if broken else self._opening or self._next(None)
             while True:
                 if not isinstance(step, Call):
                     step = self._next(await wait(step, context))
@@ -330,9 +325,8 @@ class FailOver(Generic[T]):
         context.trace.seconds = context.clock() - context.began
         if end.is_callers_fault and self._error is not None:
             return self._error
-        exhausted = RouteExhausted(
-            context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context, end.tiers)
-        )
+        after = _retry_after(self._error, context, end.tiers)
+        exhausted = RouteExhausted(context.chain.route, context.trace, note=end.note, retry_after=after)
         exhausted.partial = self._refused
         return exhausted
 

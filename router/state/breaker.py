@@ -58,8 +58,8 @@ class Breaker:
     """A circuit breaker, as the module describes it. `changes` counts the changes of state."""
 
     __slots__ = (
-        *("_bucket", "_bucket_ends", "_calls", "_doubt", "_early", "_failed", "_in_row", "_leases", "_lent", "_lent_until", "_mended"),
-        *("_numbers", "_pace", "_paced_until", "_passed", "_permit", "_reopened", "_rng", "_slow"),
+        *("_bucket", "_bucket_ends", "_calls", "_doubt", "_early", "_failed", "_in_row", "_leases", "_lent"),
+        *("_lent_until", "_mended", "_numbers", "_pace", "_paced_until", "_passed", "_permit", "_reopened", "_rng", "_slow"),
         *("changes", "closed_at", "manual", "on_change", "own", "peers", "refused", "rules", "state", "until", "why"),
     )
 
@@ -79,11 +79,9 @@ class Breaker:
         self._lent = 0  # of the failures in a row: those that others had
         self._lent_until = -inf
         self._rng = rng
-        self._reopened = 0
+        self._reopened = self._numbers = self._passed = 0
         self.closed_at = -inf  # when it closed last; minus infinity where it was never open
         self._leases: dict[int, float] = {}
-        self._numbers = 0
-        self._passed = 0
         self._pace = _PACE
         self._paced_until = -inf
         self._doubt: Doubt | None = None
@@ -92,9 +90,7 @@ class Breaker:
 
     def _clear(self) -> None:
         self._bucket, self._bucket_ends = 0, -inf
-        self._calls = [0] * _BUCKETS
-        self._failed = [0] * _BUCKETS
-        self._slow = [0] * _BUCKETS
+        self._calls, self._failed, self._slow = ([0] * _BUCKETS for _ in range(3))
         self._in_row = self._lent = 0
 
     def follow(self, rules: BreakerRules) -> None:
@@ -336,11 +332,9 @@ class Breaker:
         self.changes += 1
         self._permit = Permit(self.changes)
         self._leases.clear()
-        self._passed = 0
-        self._early = False
-        self._paced_until = -inf
+        self._passed, self._paced_until = 0, -inf
+        self._early = self._mended = False
         self._doubt = None
-        self._mended = False
         if state != "half_open":
             self.own = self.refused = False
         self._clear()
