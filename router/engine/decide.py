@@ -65,9 +65,7 @@ def decide(context: RequestContext, progress: Progress, first: Call | None) -> D
     return replace(end, tiers=frozenset(progress.entered))
 
 
-def _call_all(
-    context: RequestContext, progress: Progress, first: Call | None
-) -> Generator[Step, Outcome, End | None]:
+def _call_all(context: RequestContext, progress: Progress, first: Call | None) -> Generator[Step, Outcome, End | None]:
     """Call everybody who was not tried and may be called now; None when nobody has delivered."""
     chain = context.chain
     for tier_index, tier in enumerate(chain.tiers) if chain.steps is None else drawn(context, progress):

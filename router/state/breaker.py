@@ -58,8 +58,8 @@ class Breaker:
     """A circuit breaker, as the module describes it. `changes` counts the changes of state."""
 
     __slots__ = (
-        *("_bucket", "_bucket_ends", "_calls", "_doubt", "_early", "_failed", "_in_row", "_leases", "_lent"),
-        *("_lent_until", "_mended", "_numbers", "_pace", "_paced_until", "_passed", "_permit", "_reopened", "_rng", "_slow"),
+        *("_bucket", "_bucket_ends", "_calls", "_doubt", "_early", "_failed", "_in_row", "_leases", "_lent", "_slow"),
+        *("_lent_until", "_mended", "_numbers", "_pace", "_paced_until", "_passed", "_permit", "_reopened", "_rng"),
         *("changes", "closed_at", "manual", "on_change", "own", "peers", "refused", "rules", "state", "until", "why"),
     )
 
