@@ -18,7 +18,7 @@ def _forms(hint: Any) -> list[str]:
     if kind is Literal:
         return [f'"{value}"' for value in arguments]
     if kind is tuple:
-        return ["a list of texts"]
+        return ["a list of texts" if arguments[0] is str else "a list of names, or of mappings with name and options"]
     if kind is dict:
         return ["a mapping of texts" if arguments[1] is str else "a mapping"]
     if hint in _WORDS:

@@ -13,11 +13,12 @@ import msgspec
 
 from providers import catalog
 from providers.header_names import authenticates, belongs_to_connection
-from providers.types import CompletionRequest
+from providers.types import CompletionRequest, ServerTool
 from router.config.diagnostics import Findings, shown_way
 from router.config.interpolate import Expanded, shown
 from router.config.key_rules import check_keys
 from router.config.param_forms import expected
+from router.config.param_rules import why_refused
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
 from router.config.shared_rules import check_shared
@@ -29,6 +30,7 @@ MAX_TOLD = 9  # names of providers that a message lists
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing", "tags")
 _PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
+_PARAMS["server_tools"] = tuple[ServerTool | str, ...]  # their names will do
 
 
 def check_names(root: Node, disabled: Mapping[str, str], aliases: Collection[str], findings: Findings) -> None:
@@ -179,9 +181,13 @@ class _Rules:
                     text = f'the header "{header}" goes along with no call; a key belongs under its provider'
                     self._error(node.value[header], text, at=node.value[header].key_at)
             try:
-                msgspec.convert(node.data(), _PARAMS[name])
+                value = msgspec.convert(node.data(), _PARAMS[name])
             except msgspec.ValidationError:
                 self._error(node, f"this must be {expected(_PARAMS[name])}")
+                continue
+            refused = why_refused(name, node, value)
+            if refused is not None:
+                self._error(refused[0], refused[2], at=refused[1])
 
     def _route(self, node: Node) -> None:
         self._params(node)
