@@ -359,10 +359,8 @@ def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, .
 
 def _spending(budgets: Iterable[Spent]) -> tuple[Spending, ...]:
     return tuple(
-        Spending(
-            one.scope, one.name, one.limit, one.usd, one.per, one.resets_at, one.at_least, one.of_all_machines, one.of
-        )
-        for one in budgets
+        Spending(of.scope, of.name, of.limit, of.usd, of.per, of.resets_at, of.at_least, of.of_all_machines, of.of)
+        for of in budgets
     )
 
 
