@@ -31,7 +31,7 @@ from router.config.shared_schema import SharedConfig
 from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
-from router.config.void_rules import check_spread, check_void
+from router.config.void_rules import check_served, check_spread, check_void
 from router.config.when_rules import check_when
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 from router.patterns import Pattern
@@ -218,6 +218,7 @@ def _load(
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
             check_void(file, origins, findings)
+            check_served(file, origins, findings)
             check_breakers(file, origins, findings)
             check_spread(file, origins, findings)
             check_shared_budgets(file, origins, findings)

@@ -54,7 +54,7 @@ def test_a_wrong_key_of_a_rule_says_what_to_write(rule: str, expected: str) -> N
 @pytest.mark.parametrize(
     ("targets", "place"),
     [
-        ("targets: {inner: 1, m2: 1}", "6:10: warning: routes.chat.targets"),
+        ("targets: {inner: 1, m2: 1}", "6:20: warning: routes.chat.targets.inner"),
         ("targets: [inner, m2]", "6:20: warning: routes.chat.targets.0"),
         ("targets: [m2], fallbacks: [{targets: [inner, m2]}]", "6:48: warning: routes.chat.fallbacks.0.targets.0"),
         ("targets: [m2], fallbacks: [inner]", "6:37: warning: routes.chat.fallbacks.0"),
@@ -128,3 +128,19 @@ def test_an_empty_text_is_no_rule_about_errors() -> None:
 )
 def test_a_vendor_is_not_asked_for_its_health_without_a_key(more: str, is_told: bool) -> None:
     assert ["it would be asked without a key" in line for line in of_provider(more)] == [True] * is_told
+
+
+def test_a_budget_or_limit_of_a_share_is_told_not_to_hold_there() -> None:
+    inner = "  inner: {targets: [m1], budget: $1/d, limits: 5/min}"
+    (line,) = said(f"  chat: {{targets: {{inner: 1, m2: 1}}}}\n{inner}")
+    text = 'budget and limits of "inner" hold for those who ask for it, not where it serves "chat"'
+    assert line == f"6:20: warning: routes.chat.targets.inner: {text}: write them there, or at the provider"
+    assert said(f"  chat: {{targets: [m2], fallbacks: [inner]}}\n{inner}") == []
+
+
+def test_attempts_that_end_before_a_rules_chain_does_are_told() -> None:
+    rules = "when: [{if: {tags: {a: b}}, to: inner}]"
+    (line,) = said(
+        f"  chat: {{{rules}, targets: [m1], retry: {{max_attempts: 1}}}}\n  inner: {{targets: [m1], fallbacks: [m2]}}"
+    )
+    assert line.endswith('1 attempts end a request of route "chat" before it reaches m2')
