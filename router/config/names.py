@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from router.config.diagnostics import Path_
@@ -20,7 +21,9 @@ def target_name(ref: str, params: Mapping[str, Any]) -> str:
         for key, value in (inner.items() if isinstance(inner, Mapping) and inner else (("", inner),))
     }
     text = ", ".join(f"{name}={value}" for name, value in sorted(flat.items()))
-    return f"{ref} ({text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + '…'})"
+    if len(text) > _LONGEST_LABEL:  # what is left out tells them apart too
+        text = f"{text[: _LONGEST_LABEL - 8]}… {sha256(text.encode(errors='surrogatepass')).hexdigest()[:6]}"
+    return f"{ref} ({text})"
 
 
 def target_places(owner: Path_, index: int, name: str) -> tuple[Path_, ...]:

@@ -61,3 +61,20 @@ def test_a_long_wait_is_told_in_hours_and_not_in_thousands_of_seconds() -> None:
                 assert told in str(caught.value)
 
     run(main())
+
+
+def test_models_whose_long_params_differ_at_the_end_have_names_of_their_own() -> None:
+    async def main() -> None:
+        params = [f"{{stop: [{'x' * 99}, {end}]}}" for end in ("one", "two")]
+        targets = ", ".join(f"{{model: m1, params: {each}}}" for each in params)
+        fake = FakeProvider.scripted(Reply("a"), name="a")
+        text = FILE.replace("  other: stable", f"  other: {{targets: [{targets}]}}")
+        async with Router.from_text(text, env={}, providers={"a": fake}, monitor=False) as router:
+            names = {(await router.complete("other", "hi")).target for _ in range(2)}
+            assert len(names) == 2
+            for name in names:
+                assert (await router.complete("other", "hi", only=name)).target == name
+                assert (await router.complete("other", "hi", avoid=name)).target != name
+                assert len(name) < 80
+
+    run(main())
