@@ -144,3 +144,13 @@ def test_attempts_that_end_before_a_rules_chain_does_are_told() -> None:
         f"  chat: {{{rules}, targets: [m1], retry: {{max_attempts: 1}}}}\n  inner: {{targets: [m1], fallbacks: [m2]}}"
     )
     assert line.endswith('1 attempts end a request of route "chat" before it reaches m2')
+
+
+def test_an_alert_may_be_of_a_route_by_another_name() -> None:
+    alert = 'alerts: [{{on: budget, route: {}, to: "https://hooks.example/x"}}]'
+    routes = "  chat: {targets: [m1, m2], budget: $1/d}\n  other: chat\n"
+    assert said(routes + alert.format("other")) == []
+    (line,) = said(routes + alert.format("othr"))
+    assert line.endswith('alerts.0.route: no route is named "othr"')
+    (line,) = said(routes.replace(", budget: $1/d", "") + alert.format("other"))
+    assert "route chat has no budget: write one there" in line
