@@ -154,3 +154,11 @@ def test_an_alert_may_be_of_a_route_by_another_name() -> None:
     assert line.endswith('alerts.0.route: no route is named "othr"')
     (line,) = said(routes.replace(", budget: $1/d", "") + alert.format("other"))
     assert "route chat has no budget: write one there" in line
+
+
+def test_prompts_that_drawn_chains_keep_are_told_to_be_spread() -> None:
+    chains = "  inner: {targets: [m1], prompt_cache: 1h}\n  other: {targets: [{model: m2}], prompt_cache: auto}"
+    (line,) = said(f"  chat: {{targets: {{inner: 1, other: 1}}}}\n{chains}")
+    assert "routes.chat.targets: prompt_cache has inner keep a conversation's prompts, but balance: weighted" in line
+    assert said(f"  chat: {{targets: {{inner: 1, other: 1}}, balance: affinity}}\n{chains}") == []
+    assert said(f"  chat: {{targets: {{inner: 1, other: 0}}}}\n{chains}") == []
