@@ -116,6 +116,7 @@ def command(
         for offer in tiers[number]["offered"]:
             offer["unreached"] = offer["target"] in names
     cached = cache_of(router, chain, request)
+    budgets = _budgets(router.plan, chain, client)
     if as_json:
         echo_json(
             {
@@ -126,6 +127,8 @@ def command(
                 "of_call": said,
                 "tiers": tiers,
                 "cache": cached,
+                "budgets": budgets,
+                "shadow": None if chain.shadow is None else chain.shadow.terms,
             }
         )
     else:
@@ -141,7 +144,7 @@ def command(
         if said:
             echo(f"  set by the call: {'; '.join(f'{name}: {text}' for name, text in said.items())}")
         _print_steps(chain.steps or range(len(tiers)), tiers, odds, "  ")
-        _print_bounds(chain, tiers)
+        _print_bounds(chain, tiers, budgets)
         if cached is not None:
             print_cache(cached)
             echo(f"    {stored_line(cached)}")
@@ -305,13 +308,24 @@ def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None
         echo(f"{indent}   --   nobody here can serve this request")
 
 
-def _print_bounds(chain: Chain, tiers: list[dict[str, Any]]) -> None:
+def _print_bounds(chain: Chain, tiers: list[dict[str, Any]], budgets: list[str]) -> None:
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
     echo(f"  at most {chain.max_attempts} attempt{'s' if chain.max_attempts != 1 else ''} within {total}")
     offers = [offer for tier in tiers for offer in tier["offered"]]
     for text in dict.fromkeys(_timeout_text(offer) for offer in offers):
         names = [offer["target"] for offer in offers if _timeout_text(offer) == text]
         echo(f"  timeouts{'' if len(names) == len(offers) else ' of ' + ', '.join(names)}: {text}")
+    for budget in budgets:
+        echo(f"  budget of {budget}")
+    if chain.shadow is not None:
+        echo(one_line(f"  shadow: {chain.shadow.terms}"))
+
+
+def _budgets(plan: Plan, chain: Chain, client: str | None) -> list[str]:
+    """The budgets that such a request counts for: of the client, of the route, of the providers."""
+    of_client = None if client is None else plan.serving.budgets.get(client)
+    found = (of_client, chain.budget, *(target.budget for tier in chain.tiers for target in tier.targets))
+    return [one_line(f"{budget.owner}: {budget.terms}") for budget in dict.fromkeys(found) if budget is not None]
 
 
 def _timeout_text(offer: dict[str, Any]) -> str:

@@ -94,6 +94,18 @@ _FOREIGN: Mapping[str, str] = {
         ("ssl_verify", "verify_ssl", "tls_verify", "insecure", "ca_bundle", "cafile"),
         "verify: /path/of/ca.pem (or false)",
     ),
+    **dict.fromkeys(
+        ("mirror", "mirroring", "traffic_mirror", "shadowing"), "shadow: {to: PROVIDER/MODEL, share: <5>%}"
+    ),
+    **dict.fromkeys(("canary", "split", "ab_test", "traffic_split"), "targets: {stable: 90, candidate: 10}"),
+    **dict.fromkeys(
+        ("condition", "conditions", "if", "rules", "match", "conditional"), "when: [{if: {tags: {plan: pro}}, to: …}]"
+    ),
+    **dict.fromkeys(
+        ("webhook", "webhooks", "slack", "notify", "alerting"), "alerts: [{on: breaker_open, to: https://…}]"
+    ),
+    **dict.fromkeys(("imports", "extends", "files"), "include: [teams/*.yaml]"),
+    **dict.fromkeys(("health_check", "healthcheck", "probe", "background_health_checks"), "health: {every: 30s}"),
     **dict.fromkeys(("http_proxy", "https_proxy", "proxies"), "proxy: http://localhost:3128"),
     **dict.fromkeys(
         ("max_input_tokens", "context_length", "context", "context_size", "max_context"), "context_window: <128k>"
@@ -131,6 +143,8 @@ _FOREIGN: Mapping[str, str] = {
     **dict.fromkeys(("enabled", "disabled", "active"), "a # before its lines, or drain it while it runs"),
 }
 
+
+_OTHER_CACHES = ("type", "kind", "backend", "host", "port", "url", "redis", "redis_url", "password", "db")
 
 # The same, in one section only: its whole place, or its last part.
 _RESIDENCE = ("region", "regions", "data_region", "residency", "data_residency", "location", "zone", "retention")
@@ -183,6 +197,14 @@ _HERE: Mapping[tuple[str, str], str] = {
     ("breaker", "timeout"): "open_for: <10>s",
     ("breaker", "failures"): "consecutive: <5>",
     ("", "host"): "serve: {listen: 127.0.0.1:8080}",
+    **{
+        ("serve", name): "listen: 127.0.0.1:8080" for name in ("host", "hostname", "ip", "interface", "url", "base_url")
+    },
+    **{("cache", name): "the cache that all share as shared: {url: ${REDIS_URL}}" for name in _OTHER_CACHES},
+    **{
+        ("", name): f"x-{name}, where it is there for its anchor (&name)"
+        for name in ("base", "common", "shared_config")
+    },
     ("", "targets"): "them under a route: routes: {chat: {targets: […]}}",
     ("", "model"): "it in a route: routes: {chat: openai/gpt-6-luna}",
     ("", "fallbacks"): "them under a route: routes: {chat: {targets: […], fallbacks: […]}}",
@@ -201,6 +223,9 @@ _LOOKS_LIKE: Mapping[str, str] = {
     "cache": "{ttl: 1h}",
     "hedge": "{after: 2s}",
     "limits": "{requests: <500>/min}",
+    "labels": "{region: eu}",
+    "require": "{region: eu}",
+    "log": "{path: logs, keep: 7d}",
     "shadow": "{to: PROVIDER/MODEL, share: 5%}",
     "price": "{input: 1.25, output: 10}, in US dollars per million tokens",
     "capabilities": "{vision: true}",

@@ -19,6 +19,7 @@ from router.config.includes import Includes, Source
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.key_schema import AwsConfig, EntraConfig, GoogleConfig, KeyConfig
 from router.config.label_rules import check_labels, check_requirements
+from router.config.led_rules import check_led
 from router.config.reach import warn_of_unreached
 from router.config.route_breakers import check_breakers
 from router.config.route_names import take_aliases, write_routes
@@ -31,7 +32,7 @@ from router.config.shared_schema import SharedConfig
 from router.config.shorthand import expand_shorthand
 from router.config.timeout_rules import check_timeouts
 from router.config.validate import validate
-from router.config.void_rules import check_served, check_spread, check_void
+from router.config.void_rules import check_spread, check_void
 from router.config.when_rules import check_when
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 from router.patterns import Pattern
@@ -218,9 +219,9 @@ def _load(
             warn_of_unreached(file, root, findings)
             check_timeouts(file, origins, findings)
             check_void(file, origins, findings)
-            check_served(file, origins, findings)
             check_breakers(file, origins, findings)
             check_spread(file, origins, findings)
+            check_led(file, origins, aliases, findings)
             check_shared_budgets(file, origins, findings)
             check_shadows(file, origins, findings)
             check_alerts(file, origins, findings)

@@ -408,11 +408,12 @@ class CacheStore(Section):
 
 
 class LogConfig(Section):
-    """A log of requests on disk; `log: {}` takes all of it as it comes."""
+    """A log of requests on disk; `log: on` takes all of it as it comes, `log: FOLDER` the rest."""
 
     path: Text | None = key("Its folder; default: one in the user's state folder, of this file.")
     keep: Duration = key("How long a request stays in it.", 604_800.0)
     max_size: Size = key("The largest size of all its files; the oldest go.", 500_000_000)
+    users: Literal["hashed", "plain", "off"] = key("How a request's user stands in it, if at all.", "hashed")
 
     @model_validator(mode="after")
     def _fits(self) -> LogConfig:

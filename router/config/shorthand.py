@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from router.config.diagnostics import Findings
 from router.config.yaml_reader import Node
 
-_ROUNDED = 1.0  # percent by which thirds and the like may miss 100
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _OF_TARGETS = ("model", "weight", "params")
 WITHOUT_SETTINGS = ("entra", "google", "aws")  # sources of keys that may be `default`
@@ -27,6 +26,7 @@ ALONE = {
     **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
     **{(owner, "budget"): ("usd",) for owner in ("providers", "routes", "clients", "shadows")},
     ("routes", "shadow"): ("to",),
+    ("telemetry", "log"): ("path",),
 }
 _HEDGED = "p95"  # what `hedge: true` waits for
 
@@ -71,9 +71,9 @@ def _key(node: Node) -> Node:
 
 def _sections(root: Node) -> Iterator[tuple[str, Node]]:
     """The sections that have policies, with the kind of each."""
-    defaults = root.get("defaults")
-    if defaults is not None and isinstance(defaults.value, dict):
-        yield "defaults", defaults
+    for name in ("defaults", "telemetry"):
+        if (section := root.get(name)) is not None and isinstance(section.value, dict):
+            yield name, section
     for owner in _OWNERS:
         for section in _named(root, owner):
             yield owner, section
@@ -95,8 +95,10 @@ def _policy(policy: Node, keys: tuple[str, ...]) -> Node:
         return policy
     if keys == ("after",) and value is True:
         value = _HEDGED
-    if keys == ("every",) and (value is True or value == "on"):
+    if keys in (("every",), ("path",)) and (value is True or value == "on"):
         return _like(policy, {})
+    if keys == ("path",) and not (isinstance(value, str) and value != "off"):
+        return policy
     if value is None or isinstance(value, dict | bool) or (isinstance(value, list) and keys != ("requests",)):
         return policy
     return _like(policy, {key: Node(value, (*policy.path, key), policy.at, policy.key_at) for key in keys})
@@ -173,10 +175,8 @@ def _targets(owner: Node, findings: Findings) -> None:
         made = [_target(item) for item in targets.value]
     else:
         return
-    total = _percents([weight for target in made if (weight := target.get("weight")) is not None], len(made))
-    if abs(total - 100) >= _ROUNDED:
-        text = f"the shares come to {total:g}%, of which each gets its part: make them 100%"
-        findings.add(targets.key_at, targets.path, text, severity="warning")
+    weights = [weight for target in made if (weight := target.get("weight")) is not None]
+    _percents(weights, len(made), owner, findings)
     owner.value["targets"] = _like(targets, made)
 
 
@@ -199,14 +199,18 @@ def _weighted(name: str, weight: Node) -> Node:
     return _mapping(weight, model=Node(name, weight.path[:-1], weight.key_at, weight.key_at), weight=weight)
 
 
-def _percents(weights: list[Node], targets: int) -> float:
-    """Make numbers of weights in percent, where all of a tier are; returns their sum, which is 100 for others."""
+def _percents(weights: list[Node], targets: int, owner: Node, findings: Findings) -> None:
+    """Make numbers of weights in percent, where all of a tier are."""
     found = [_PERCENT.fullmatch(weight.value) if isinstance(weight.value, str) else None for weight in weights]
     if found and len(found) == targets and all(found):
         for weight, match in zip(weights, found, strict=True):
             weight.value = float(match[1]) if match else weight.value
-        return float(sum(weight.value for weight in weights))
-    return 100.0
+        together = sum(weight.value for weight in weights)
+        if (
+            weights and abs(together - 100) >= 1 and all(weight.value for weight in weights)
+        ):  # with a 0 one is being drained
+            words = f"these are {together:g}% together: each gets its part of that"
+            findings.add(weights[0].place, owner.path, words, severity="warning")
 
 
 def _mapping(node: Node, **entries: Node) -> Node:

@@ -10,7 +10,6 @@ from router.config.policies import effective
 from router.config.schema import ErrorRule, RoutesFile, TargetRef
 from router.config.sections import LimitsPolicy
 from router.config.units import Allowance, format_allowance, format_duration
-from router.config.when_rules import served
 from router.config.yaml_reader import Place
 
 _WITH_KEYS = ("openai", "anthropic")  # kinds whose vendor tells nothing to who has no key
@@ -57,17 +56,6 @@ def _takes_all(first: ErrorRule, other: ErrorRule) -> bool:
     if first.status is not None and first.status != other.status:
         return False
     return first.text is None or (other.text is not None and str(first.text).lower() in str(other.text).lower())
-
-
-def check_served(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
-    """Add a warning for each target that is a route with bounds of its own, which do not hold there."""
-    for name, inner, keys in served(file):
-        route = file.routes[inner]
-        bounds = [key for key in ("budget", "limits") if key in route.model_fields_set]
-        path = next((key for key in keys if key in origins), ("routes", name))
-        if bounds and "targets" in path:
-            text = f'{" and ".join(bounds)} of "{inner}" hold for those who ask for it, not where it serves "{name}"'
-            _warn(path, f"{text}: write them there, or at the provider", origins, findings)
 
 
 def check_spread(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:

@@ -25,7 +25,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     `asked` is the name that was asked for where it is not the route's own, `cache` what the response cache did.
     `entries` are left out of a request that its first attempt answered. `captured` are prompt and answer, where the
     file's `telemetry.capture` keeps them. `prompt_cache` is what the vendor's cache of prompts did: tokens that it read
-    and wrote, and the USD that this spared. `of_call` is what the call said for itself, in words.
+    and wrote, and the USD that this spared. `user` is a hash (`users`), unless the file wants the plain text. `of_call`
+    is what the call said for itself, in words.
     """
 
     time: float
@@ -54,6 +55,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     prompt_cache: PromptCacheUse | None = None
     tags: dict[str, str] | None = None
     rule: str = ""
+    user: str | None = None
     of_call: dict[str, str] | None = None
 
     @property
@@ -76,8 +78,12 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         return passes(self, only)
 
 
-def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
-    """Make the line of a request that ended."""
+def line_of(telemetry: Telemetry, ended: RequestRecorder, user: str | None = None) -> Line:
+    """Make the line of a request that ended.
+
+    Args:
+        user: for whom it was, as the log names them.
+    """
     trace, outcome, target = ended.trace, ended.outcome, ended.target
     entries, usage = trace.entries, outcome.usage
     time = round(ended.began + telemetry.offset, 3)
@@ -110,6 +116,8 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
             outcome.captured,
             trace.prompt_cache,
             trace.tags,
+            "",
+            user,
         )
     record = record_of(telemetry, ended)
     kept = {name: getattr(record, name) for name in RequestRecord.__struct_fields__ if name not in ("time", "streamed")}
@@ -124,6 +132,7 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
         rule=trace.rule,
         of_call=trace.of_call or None,
         prompt_cache=trace.prompt_cache,
+        user=user,
     )
 
 

@@ -121,7 +121,8 @@ class Trace(msgspec.Struct):
     says of itself. `asked` is the name that was asked for where it is not the route's own. `prompt_cache` is what the
     vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one. `of_call`
     is what the call itself has set over its route, by the names of its parameters. `rule` says which of the route's
-    rules decided where it goes, with file and line; "" where the route has none.
+    rules decided where it goes, with file and line; "" where the route has none. `user` is for whom it is, as budgets
+    by user know them; it is for the log on disk, and shown nowhere.
     """
 
     route: str
@@ -136,6 +137,7 @@ class Trace(msgspec.Struct):
     tags: dict[str, str] | None = None
     rule: str = ""
     of_call: dict[str, str] = {}
+    user: str | None = None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:

@@ -101,7 +101,7 @@ def test_without_a_log_it_says_how_to_get_one(tmp_path: Path) -> None:
     file = tmp_path / "routes.yaml"
     file.write_text(FILE.replace("telemetry: {log: {path: logs}}", ""))
     result = shown_of(str(file))
-    assert (result.exit_code, "write telemetry: {log: {}}" in result.stderr) == (3, True)
+    assert (result.exit_code, "write telemetry: {log: on}" in result.stderr) == (3, True)
     file.write_text(FILE)
     result = shown_of(str(file))
     assert (result.exit_code, "has no requests yet" in result.stderr) == (3, True)

@@ -77,23 +77,6 @@ def test_a_breaker_of_a_route_that_names_no_model_is_of_nobody() -> None:
     assert said("  chat: {targets: [inner], fallbacks: [m2], breaker: {consecutive: 2}}\n  inner: [m1]") == []
 
 
-@pytest.mark.parametrize(
-    ("targets", "expected"),
-    [
-        ("targets: {m1: 50%, m2: 60%}", ["the shares come to 110%, of which each gets its part: make them 100%"]),
-        ("targets: [m1: 50%, m2: 20%]", ["the shares come to 70%, of which each gets its part: make them 100%"]),
-        ("targets: [m1], fallbacks: [{targets: {m1: 1%, m2: 9%}}]", ["the shares come to 10%, of which"]),
-        ("targets: {m1: 33.3%, m2: 33.3%, inner: 33.3%}", []),
-        ("targets: {m1: 50, m2: 60}", []),
-    ],
-)
-def test_shares_that_do_not_come_to_the_whole_are_told(targets: str, expected: list[str]) -> None:
-    found = said(f"  chat: {{{targets}}}\n  inner: [m1, m2]")
-    assert [line.partition("targets: ")[2][: len(words)] for line, words in zip(found, expected, strict=True)] == (
-        expected
-    )
-
-
 def of_provider(more: str) -> list[str]:
     text = f"providers:\n  a: {{kind: openai, {more}}}\nroutes: {{chat: a/x}}\n"
     return [found.render().splitlines()[0] for found in load_text(text, env={}).diagnostics]
@@ -128,14 +111,6 @@ def test_an_empty_text_is_no_rule_about_errors() -> None:
 )
 def test_a_vendor_is_not_asked_for_its_health_without_a_key(more: str, is_told: bool) -> None:
     assert ["it would be asked without a key" in line for line in of_provider(more)] == [True] * is_told
-
-
-def test_a_budget_or_limit_of_a_share_is_told_not_to_hold_there() -> None:
-    inner = "  inner: {targets: [m1], budget: $1/d, limits: 5/min}"
-    (line,) = said(f"  chat: {{targets: {{inner: 1, m2: 1}}}}\n{inner}")
-    text = 'budget and limits of "inner" hold for those who ask for it, not where it serves "chat"'
-    assert line == f"6:20: warning: routes.chat.targets.inner: {text}: write them there, or at the provider"
-    assert said(f"  chat: {{targets: [m2], fallbacks: [inner]}}\n{inner}") == []
 
 
 def test_attempts_that_end_before_a_rules_chain_does_are_told() -> None:

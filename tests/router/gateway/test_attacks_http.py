@@ -1,0 +1,125 @@
+"""Requests that are no HTTP, or an odd one: each is told so at once, and nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from router.gateway.connection import Bounds
+from tests.support.served import CHAT, parsed, question, raw, request, served
+from tests.support.waiting import until
+
+HEAD = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n".encode()
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+GET = request("GET", "/v1/models", connection="keep-alive")
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (CHUNKED, b"zz\r\nabc\r\n"),
+        (CHUNKED + chunk(b"{"), b"-1\r\n"),
+        (CHUNKED, b"3\r\nabcX" + b"Y" * 500_000),
+        (CHUNKED + chunk(question()), b"0\r\nno trailer\r\n\r\n"),
+        (CHUNKED + chunk(question()), b"0\r\ncontent-length: 3\r\n\r\n"),
+        (GET + CHUNKED, b"zz\r\n"),
+    ],
+)
+async def test_a_body_that_goes_wrong_on_its_way_is_told_at_once(first: bytes, then: bytes) -> None:
+    """Not when the time for a body is over."""
+    async with served(bounds=Bounds(body=1e6)) as here:
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(first)
+        await until(lambda: here.gateway.under_way == 1)
+        writer.write(then)
+        told = await reader.read()
+        writer.close()
+        answer = parsed(told[told.rindex(b"HTTP/1.1 ") :])
+        assert (answer.status, answer.headers["connection"]) == (400, "close")
+        assert answer.json()["error"]["message"]
+        assert here.provider.requests == []
+        await until(lambda: here.server.connections == 0)
+
+
+def asked(*headers: str, version: str = "HTTP/1.1", body: bytes = question()) -> bytes:
+    return f"POST {CHAT} {version}\r\nhost: localhost\r\n".encode() + "\r\n".join([*headers, "\r\n"]).encode() + body
+
+
+WHOLE = chunk(question()) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (asked(f"content-length: {len(question())}", version="HTTP/2.0"), 505),
+        (asked(f"content-length: {len(question())}", version="HTTP/0.9"), 505),
+        (b"GET /\r\n\r\n", 505),
+        (asked("transfer-encoding: chunked", "connection: keep-alive", version="HTTP/1.0", body=WHOLE + GET), 400),
+        (asked("transfer-encoding: gzip, chunked", body=WHOLE + GET), 501),
+        (request("FOO", CHAT), 501),
+        (request("get", "/v1/models"), 501),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n" + (b"x: " + b"a" * 30_000 + b"\r\n") * 100, 431),
+    ],
+)
+async def test_http_that_is_not_spoken_here_is_told_by_its_status(sent: bytes, status: int) -> None:
+    async with served() as here:
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(sent)
+        answer = parsed(await reader.readuntil(b"\r\n\r\n") + b"{}")
+        writer.close()
+        assert (answer.status, answer.headers["connection"]) == (status, "close")
+        assert here.provider.requests == []
+        await until(lambda: here.server.connections == 0)
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "CHUNKED"])
+async def test_a_chunked_body_is_read_however_that_is_written(coding: str) -> None:
+    async with served() as here:
+        sent = asked(f"transfer-encoding: {coding}", "connection: close", body=WHOLE)
+        assert parsed(await raw(here.port, sent)).status == 200
+
+
+async def test_who_still_sends_what_nobody_can_read_is_told_so_all_the_same() -> None:
+    """Closing at once would reset the connection, and take the answer back."""
+    async with served() as here:
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(b"\x00 no http\r\n\r\n")
+        for _ in range(50):
+            writer.write(b"x" * 20_000)
+            await asyncio.sleep(0)
+        assert parsed(await reader.read()).status == 400
+        writer.close()
+        await until(lambda: here.server.connections == 0)
+
+
+# --- clients that do not read
+
+
+def small(kind: int) -> socket.socket:
+    """A socket whose buffer takes next to nothing."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, kind, 2048)
+    made.setblocking(False)
+    return made
+
+
+@pytest.mark.parametrize("last", ["keep-alive", "close"])
+@pytest.mark.parametrize("count", [30, 300])
+async def test_nothing_is_left_of_a_client_that_never_reads_its_answers(last: str, count: int) -> None:
+    """Whether they are more than may wait for it, or less."""
+    with small(socket.SO_SNDBUF) as listening, small(socket.SO_RCVBUF) as client:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        async with served(bounds=Bounds(stalled=0.05, idle=0.05), sockets=[listening]) as here:
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(client, listening.getsockname())
+            await loop.sock_sendall(client, GET * count + request("GET", "/v1/models", connection=last))
+            await until(lambda: here.server.connections == 1)
+            await until(lambda: here.server.connections == 0)
+            assert here.gateway.under_way == 0
