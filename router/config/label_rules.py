@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from providers.types import Requirement
 from router.config.diagnostics import Findings, Path_
 from router.config.labels import Labels, requirement, why_not_met
+from router.config.names import target_places
 from router.config.schema import RoutesFile, TargetRef
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Place
@@ -91,12 +92,11 @@ def _check_route(file: RoutesFile, name: str, origins: Mapping[Path_, Place], fi
         if all(_why(file, place) for place in copied):
             text = f"it would get no copies, since what the route requires holds for them too: {_told(file, copied)}"
             _add(findings, origins, (*path, "shadow", "to"), text)
-    for inner_route, at in _inner_routes(file, name):
+    for inner_route, keys in _inner_routes(file, name):
         inner = list(_places(file, inner_route, _lines(origins, findings), required))
         if all(_why(file, place) for place in inner):
             text = f'nobody of the route "{inner_route}" is left here: {_told(file, inner)}'
-            spot = next((at[:end] for end in (len(at), -1) if at[:end] in origins), path)
-            _add(findings, origins, spot, text, "warning")
+            _add(findings, origins, next((at for at in keys if at in origins), path), text, "warning")
 
 
 def _check_key(file: RoutesFile, client: str, origins: Mapping[Path_, Place], findings: Findings) -> int:
@@ -129,17 +129,17 @@ def _check_key(file: RoutesFile, client: str, origins: Mapping[Path_, Place], fi
     return looks
 
 
-def _inner_routes(file: RoutesFile, name: str) -> Iterator[tuple[str, Path_]]:
-    """Yield the routes whose chains a route has, with where it names them."""
+def _inner_routes(file: RoutesFile, name: str) -> Iterator[tuple[str, tuple[Path_, ...]]]:
+    """Yield the routes whose chains a route has, with the keys where it may name them."""
     route, path = file.routes[name], ("routes", name)
     tiers = [(path, route.targets), *(((*path, "fallbacks", i), each.tier) for i, each in enumerate(route.fallbacks))]
     for owner, refs in tiers:
         for number, ref in enumerate(refs):
             if ref.weight > 0 and file.is_route(ref.model):
-                yield ref.model, (*owner, "targets", number)
+                yield ref.model, target_places(owner, number, ref.model)
     for number, fallback in enumerate(route.fallbacks):
         if fallback.to in file.routes:
-            yield fallback.to, (*path, "fallbacks", number)
+            yield fallback.to, ((*path, "fallbacks", number), (*path, "fallbacks"))
 
 
 def _requirements(file: RoutesFile) -> Iterator[tuple[Path_, Labels]]:

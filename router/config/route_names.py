@@ -114,6 +114,9 @@ def _users(root: Node) -> Iterator[Node]:
         yield from _children(serve.get("names"))
         for owner in (serve.get("anonymous"), *_children(serve.get("keys"))):
             yield from _children(owner and owner.get("routes"))
+    for alert in _children(root.get("alerts")):
+        if (of := alert.get("route")) is not None:
+            yield of
 
 
 def _targets(root: Node) -> Iterator[Node]:

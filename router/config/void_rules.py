@@ -77,12 +77,16 @@ def check_spread(file: RoutesFile, origins: Mapping[Path_, Place], findings: Fin
             _warn(("routes", name, "targets"), text, origins, findings)
 
 
-def _keeps(file: RoutesFile, route: str, ref: TargetRef) -> bool:
+def _keeps(file: RoutesFile, route: str, ref: TargetRef, chains: tuple[str, ...] = ()) -> bool:
+    """Say whether a target keeps prompts; of a route among the targets, whether one of its own does."""
+    if file.is_route(ref.model):
+        inner = (each for each in file.routes[ref.model].targets if each.weight > 0)
+        return any(_keeps(file, route, each, (*chains, ref.model)) for each in inner)
     resolved = file.resolve_target(ref.model)
     if resolved is None or file.providers[resolved[0]].disabled:
         return False
     model = ref.model if resolved[2] is not None else None
-    values = effective(file, "prompt_cache", provider=resolved[0], model=model, route=route)
+    values = effective(file, "prompt_cache", provider=resolved[0], model=model, route=route, chains=chains)
     return is_on(values["prompt_cache"].value)
 
 

@@ -54,7 +54,7 @@ def test_a_wrong_key_of_a_rule_says_what_to_write(rule: str, expected: str) -> N
 @pytest.mark.parametrize(
     ("targets", "place"),
     [
-        ("targets: {inner: 1, m2: 1}", "6:10: warning: routes.chat.targets"),
+        ("targets: {inner: 1, m2: 1}", "6:20: warning: routes.chat.targets.inner"),
         ("targets: [inner, m2]", "6:20: warning: routes.chat.targets.0"),
         ("targets: [m2], fallbacks: [{targets: [inner, m2]}]", "6:48: warning: routes.chat.fallbacks.0.targets.0"),
         ("targets: [m2], fallbacks: [inner]", "6:37: warning: routes.chat.fallbacks.0"),
@@ -75,23 +75,6 @@ def test_a_breaker_of_a_route_that_names_no_model_is_of_nobody() -> None:
     (line,) = said("  chat: {targets: {inner: 1}, breaker: {consecutive: 2}}\n  inner: [m1]")
     assert line.startswith("6:31: warning: routes.chat.breaker: this is of nobody, since the route names other routes")
     assert said("  chat: {targets: [inner], fallbacks: [m2], breaker: {consecutive: 2}}\n  inner: [m1]") == []
-
-
-@pytest.mark.parametrize(
-    ("targets", "expected"),
-    [
-        ("targets: {m1: 50%, m2: 60%}", ["the shares come to 110%, of which each gets its part: make them 100%"]),
-        ("targets: [m1: 50%, m2: 20%]", ["the shares come to 70%, of which each gets its part: make them 100%"]),
-        ("targets: [m1], fallbacks: [{targets: {m1: 1%, m2: 9%}}]", ["the shares come to 10%, of which"]),
-        ("targets: {m1: 33.3%, m2: 33.3%, inner: 33.3%}", []),
-        ("targets: {m1: 50, m2: 60}", []),
-    ],
-)
-def test_shares_that_do_not_come_to_the_whole_are_told(targets: str, expected: list[str]) -> None:
-    found = said(f"  chat: {{{targets}}}\n  inner: [m1, m2]")
-    assert [line.partition("targets: ")[2][: len(words)] for line, words in zip(found, expected, strict=True)] == (
-        expected
-    )
 
 
 def of_provider(more: str) -> list[str]:
@@ -128,3 +111,29 @@ def test_an_empty_text_is_no_rule_about_errors() -> None:
 )
 def test_a_vendor_is_not_asked_for_its_health_without_a_key(more: str, is_told: bool) -> None:
     assert ["it would be asked without a key" in line for line in of_provider(more)] == [True] * is_told
+
+
+def test_attempts_that_end_before_a_rules_chain_does_are_told() -> None:
+    rules = "when: [{if: {tags: {a: b}}, to: inner}]"
+    (line,) = said(
+        f"  chat: {{{rules}, targets: [m1], retry: {{max_attempts: 1}}}}\n  inner: {{targets: [m1], fallbacks: [m2]}}"
+    )
+    assert line.endswith('1 attempts end a request of route "chat" before it reaches m2')
+
+
+def test_an_alert_may_be_of_a_route_by_another_name() -> None:
+    alert = 'alerts: [{{on: budget, route: {}, to: "https://hooks.example/x"}}]'
+    routes = "  chat: {targets: [m1, m2], budget: $1/d}\n  other: chat\n"
+    assert said(routes + alert.format("other")) == []
+    (line,) = said(routes + alert.format("othr"))
+    assert line.endswith('alerts.0.route: no route is named "othr"')
+    (line,) = said(routes.replace(", budget: $1/d", "") + alert.format("other"))
+    assert "route chat has no budget: write one there" in line
+
+
+def test_prompts_that_drawn_chains_keep_are_told_to_be_spread() -> None:
+    chains = "  inner: {targets: [m1], prompt_cache: 1h}\n  other: {targets: [{model: m2}], prompt_cache: auto}"
+    (line,) = said(f"  chat: {{targets: {{inner: 1, other: 1}}}}\n{chains}")
+    assert "routes.chat.targets: prompt_cache has inner keep a conversation's prompts, but balance: weighted" in line
+    assert said(f"  chat: {{targets: {{inner: 1, other: 1}}, balance: affinity}}\n{chains}") == []
+    assert said(f"  chat: {{targets: {{inner: 1, other: 0}}}}\n{chains}") == []

@@ -8,7 +8,7 @@ import pytest
 
 from providers import FakeProvider, ProviderError
 from providers.fake import Reply
-from router import Router
+from router import RouteExhausted, Router
 from router.testing import run
 
 FILE = """
@@ -44,3 +44,37 @@ def test_a_model_is_meant_in_every_chain_that_has_it(name: str) -> None:
     assert ask(only=name).target.startswith("m2")
     assert ask(avoid=name).target == "m1"
     assert ask("m1", avoid=name).target == "m1"  # a name that another route has may be avoided everywhere
+
+
+def test_a_long_wait_is_told_in_hours_and_not_in_thousands_of_seconds() -> None:
+    async def main() -> None:
+        text = FILE.replace("fallbacks: [m3]}", "fallbacks: [m3], limits: {requests: 1/h}}")
+        text = text.replace("id: three}", "id: three, limits: {requests: 1/d}}")
+        async with Router.from_text(text, env={}, monitor=False) as router:
+            for route, told in (
+                ("chat", "its own limit of requests allows the next in 1 h"),
+                ("m3", "skipped: limited  the limit allows the next call in 1 d\n  try again in 1 d"),
+            ):
+                await router.complete(route, "hi")
+                with pytest.raises(RouteExhausted) as caught:
+                    await router.complete(route, "hi")
+                assert told in str(caught.value)
+
+    run(main())
+
+
+def test_models_whose_long_params_differ_at_the_end_have_names_of_their_own() -> None:
+    async def main() -> None:
+        params = [f"{{stop: [{'x' * 99}, {end}]}}" for end in ("one", "two")]
+        targets = ", ".join(f"{{model: m1, params: {each}}}" for each in params)
+        fake = FakeProvider.scripted(Reply("a"), name="a")
+        text = FILE.replace("  other: stable", f"  other: {{targets: [{targets}]}}")
+        async with Router.from_text(text, env={}, providers={"a": fake}, monitor=False) as router:
+            names = {(await router.complete("other", "hi")).target for _ in range(2)}
+            assert len(names) == 2
+            for name in names:
+                assert (await router.complete("other", "hi", only=name)).target == name
+                assert (await router.complete("other", "hi", avoid=name)).target != name
+                assert len(name) < 80
+
+    run(main())
