@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from router.config.diagnostics import Findings
 from router.config.yaml_reader import Node
 
+_ROUNDED = 1.0  # percent by which thirds and the like may miss 100
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _OF_TARGETS = ("model", "weight", "params")
 WITHOUT_SETTINGS = ("entra", "google", "aws")  # sources of keys that may be `default`
