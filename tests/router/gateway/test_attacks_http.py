@@ -161,6 +161,36 @@ async def test_a_host_in_the_first_line_hides_no_second_key() -> None:
         assert parsed(await raw(here.port, sent)).status == 401
 
 
+# --- pages of others
+
+
+def page(method: str, *headers: bytes) -> bytes:
+    lines = [b"%b /v1/models HTTP/1.1" % method.encode(), b"host: localhost", b"connection: close", *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+ORIGIN = b"origin: https://a.example"
+
+
+@pytest.mark.parametrize("wanted", [b"\xff", b"x-a, \xfe", "é".encode(), b"", b"x-a: b", b"(x)"])
+async def test_names_of_headers_that_are_none_are_not_allowed(wanted: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with served("{origins: ['https://a.example']}") as here:
+        asked = (ORIGIN, b"access-control-request-method: POST", b"access-control-request-headers: ")
+        answer = parsed(await raw(here.port, page("OPTIONS", *asked[:2], asked[2] + wanted)))
+        assert answer.status == 204
+        assert "access-control-allow-headers" not in answer.headers
+        answer = parsed(await raw(here.port, page("OPTIONS", *asked[:2], asked[2] + b"x-A,\tx_b")))
+        assert answer.headers["access-control-allow-headers"] == "x-A,\tx_b"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("others", [[ORIGIN, b"origin: https://evil.example"], [b"origin: null", ORIGIN]])
+async def test_of_several_origins_each_has_to_be_allowed(others: list[bytes]) -> None:
+    async with served("{origins: ['https://a.example']}") as here:
+        assert parsed(await raw(here.port, page("GET", *others))).status == 403
+        assert parsed(await raw(here.port, page("GET", ORIGIN, ORIGIN))).status == 200
+
+
 # --- clients that do not read
 
 
