@@ -48,6 +48,28 @@ async def test_a_body_that_goes_wrong_on_its_way_is_told_at_once(first: bytes, t
         await until(lambda: here.server.connections == 0)
 
 
+@pytest.mark.parametrize("count", [1, 2, 10])
+@pytest.mark.parametrize("bad", [b"\x00 no http", b'{"a": 1}', b"GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n"])
+async def test_what_comes_before_what_nobody_can_read_is_answered_though_all_came_at_once(
+    count: int, bad: bytes
+) -> None:
+    async with served() as here:
+        asks = request("POST", CHAT, question(), connection="keep-alive")
+        told = await raw(here.port, (asks + GET) * count + bad)
+        assert told.count(b"HTTP/1.1 200 ") == 2 * count
+        assert told.count(b"HTTP/1.1 400 ") == 1
+        assert parsed(told[told.rindex(b"HTTP/1.1 ") :]).headers["connection"] == "close"
+        await until(lambda: here.server.connections == 0)
+
+
+async def test_nothing_is_answered_behind_a_request_that_was_to_be_the_last() -> None:
+    async with served() as here:
+        last = request("POST", CHAT, question(), connection="close")
+        told = await raw(here.port, GET + last + GET + last)
+        assert told.count(b"HTTP/1.1 ") == told.count(b"HTTP/1.1 200 ") == 2
+        assert len(here.provider.requests) == 1
+
+
 def asked(*headers: str, version: str = "HTTP/1.1", body: bytes = question()) -> bytes:
     return f"POST {CHAT} {version}\r\nhost: localhost\r\n".encode() + "\r\n".join([*headers, "\r\n"]).encode() + body
 
