@@ -23,6 +23,8 @@ from router.gateway.unreadable import (
     TOO_LARGE,
     TOO_SLOW,
     last_words,
+    new_parser,
+    readable_before,
     why_not_spoken,
     why_unreadable,
 )
@@ -200,7 +202,7 @@ class Connection(RequestHandler):
         super().data_received(data)
         messages = self._messages
         if messages and not isinstance(messages[-1][0], RawRequestMessage):
-            self._cannot_read()
+            self._cannot_read(data)
         if not self._at_work:
             self.has_begun = True
             if not messages:  # a head that is whole begins its request at once
@@ -214,9 +216,12 @@ class Connection(RequestHandler):
             self.transport.write(last_words(*TOO_LARGE))
             self.force_close()
 
-    def _cannot_read(self) -> None:
-        """Have nobody wait for the rest of a body in which the bytes are no HTTP any more."""
+    def _cannot_read(self, data: bytes) -> None:
+        """Have what came before answered, and nobody wait for the rest of a body in which this is no HTTP any more."""
         self._is_unreadable = True
+        if self._request_count == 1 and not self.has_begun:  # it is all that came
+            self._parser = parser = new_parser(self, self._read_bufsize, self._max_msg_queue_size)
+            self._messages.extendleft(reversed(readable_before(parser, data)))
         within = self._messages[-2] if len(self._messages) > 1 else self._asked
         if within is not None and not within[1].is_eof():
             within[1].set_exception(RequestPayloadError())

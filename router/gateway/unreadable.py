@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 
-from aiohttp.http import HttpVersion11, RawRequestMessage
-from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+from aiohttp.http import HttpRequestParser, HttpVersion11, RawRequestMessage
+from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from providers.wire.writing import encode
 
 LINE, FIELD = 16_384, 32_768  # bytes of a request's first line, and of a header
 HEAD = 262_144  # bytes of all headers
 
+_UNTIL_HEADS_END = re.compile(rb"(?s).*?\r\n\r\n|.+")
 _METHOD = re.compile(r"b['\"][!#$%&'*+.^_`|~0-9A-Za-z-]+ ")  # RFC 9110, section 5.6.2; as the parser shows the line
 TOO_LARGE = 431, f"the headers of this request are too large: at most {HEAD} bytes"
 TOO_SLOW = 408, "the request's head did not come in time"
+
+
+def new_parser(connection: RequestHandler, room: int, waiting: int) -> HttpRequestParser:
+    """A parser as that of a new connection.
+
+    Args:
+        room: bytes of a body that wait to be read.
+        waiting: requests that wait to be answered.
+    """
+    return HttpRequestParser(
+        connection,
+        asyncio.get_running_loop(),
+        room,
+        max_line_size=LINE,
+        max_field_size=FIELD,
+        payload_exception=RequestPayloadError,
+        auto_decompress=False,
+        max_msg_queue_size=waiting,
+    )
+
+
+def readable_before(parser: HttpRequestParser, data: bytes) -> list[Any]:
+    """The requests that come before what can't be read, which a parser forgets where all came at once.
+
+    Args:
+        parser: a new one; it has read as far as it can.
+    """
+    found: list[Any] = []
+    with suppress(HttpProcessingError):
+        for piece in _UNTIL_HEADS_END.findall(data):
+            found += parser.feed_data(piece)[0]
+    return found
 
 
 def why_unreadable(error: BaseException, message: str) -> tuple[int, str]:

@@ -48,6 +48,28 @@ async def test_a_body_that_goes_wrong_on_its_way_is_told_at_once(first: bytes, t
         await until(lambda: here.server.connections == 0)
 
 
+@pytest.mark.parametrize("count", [1, 2, 10])
+@pytest.mark.parametrize("bad", [b"\x00 no http", b'{"a": 1}', b"GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n"])
+async def test_what_comes_before_what_nobody_can_read_is_answered_though_all_came_at_once(
+    count: int, bad: bytes
+) -> None:
+    async with served() as here:
+        asks = request("POST", CHAT, question(), connection="keep-alive")
+        told = await raw(here.port, (asks + GET) * count + bad)
+        assert told.count(b"HTTP/1.1 200 ") == 2 * count
+        assert told.count(b"HTTP/1.1 400 ") == 1
+        assert parsed(told[told.rindex(b"HTTP/1.1 ") :]).headers["connection"] == "close"
+        await until(lambda: here.server.connections == 0)
+
+
+async def test_nothing_is_answered_behind_a_request_that_was_to_be_the_last() -> None:
+    async with served() as here:
+        last = request("POST", CHAT, question(), connection="close")
+        told = await raw(here.port, GET + last + GET + last)
+        assert told.count(b"HTTP/1.1 ") == told.count(b"HTTP/1.1 200 ") == 2
+        assert len(here.provider.requests) == 1
+
+
 def asked(*headers: str, version: str = "HTTP/1.1", body: bytes = question()) -> bytes:
     return f"POST {CHAT} {version}\r\nhost: localhost\r\n".encode() + "\r\n".join([*headers, "\r\n"]).encode() + body
 
@@ -159,6 +181,36 @@ async def test_a_host_in_the_first_line_hides_no_second_key() -> None:
     async with served(f"{{keys: {{a: {{key: {KEY}}}}}}}") as here:
         sent = request("POST", f"http://a{CHAT}", question(), x_api_key=f"{KEY}\r\nx-api-key: wrong")
         assert parsed(await raw(here.port, sent)).status == 401
+
+
+# --- pages of others
+
+
+def page(method: str, *headers: bytes) -> bytes:
+    lines = [b"%b /v1/models HTTP/1.1" % method.encode(), b"host: localhost", b"connection: close", *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+ORIGIN = b"origin: https://a.example"
+
+
+@pytest.mark.parametrize("wanted", [b"\xff", b"x-a, \xfe", "é".encode(), b"", b"x-a: b", b"(x)"])
+async def test_names_of_headers_that_are_none_are_not_allowed(wanted: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with served("{origins: ['https://a.example']}") as here:
+        asked = (ORIGIN, b"access-control-request-method: POST", b"access-control-request-headers: ")
+        answer = parsed(await raw(here.port, page("OPTIONS", *asked[:2], asked[2] + wanted)))
+        assert answer.status == 204
+        assert "access-control-allow-headers" not in answer.headers
+        answer = parsed(await raw(here.port, page("OPTIONS", *asked[:2], asked[2] + b"x-A,\tx_b")))
+        assert answer.headers["access-control-allow-headers"] == "x-A,\tx_b"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("others", [[ORIGIN, b"origin: https://evil.example"], [b"origin: null", ORIGIN]])
+async def test_of_several_origins_each_has_to_be_allowed(others: list[bytes]) -> None:
+    async with served("{origins: ['https://a.example']}") as here:
+        assert parsed(await raw(here.port, page("GET", *others))).status == 403
+        assert parsed(await raw(here.port, page("GET", ORIGIN, ORIGIN))).status == 200
 
 
 # --- clients that do not read
