@@ -51,7 +51,6 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     finally:
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20_000, 20, 20)  # a quarter of what a dashboard's test takes is looking for cycles, else
         gc.enable()
 
 

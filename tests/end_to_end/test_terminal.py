@@ -60,7 +60,7 @@ def test_the_demo_from_its_first_picture_to_the_restored_screen() -> None:
         shown.send("Why is the sky blue?\r")
         shown.until(lambda text: "Rayleigh" in text and "tokens/s" in text, "the answer with its figures")
         shown.send("\x1b")
-        shown.rest(0.2)  # a terminal's escape is told from the beginning of a key by time alone
+        shown.rest(3.0)  # a terminal's escape is told from the beginning of a key by time alone
         shown.send("5")
         shown.until(lambda text: "weight: 50" in text, "the file")
         shown.send("q")
