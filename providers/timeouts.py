@@ -131,7 +131,7 @@ async def timed(
                     raise
                 failed = failure(error)
                 break
-            watchdog.rest()
+            watchdog.until = inf  # the consumer has its turn
             if chunk.text or chunk.has_content:
                 yield chunk
                 if phase != "idle":
@@ -162,9 +162,11 @@ class _Watchdog:
 
     Args:
         stretched: asked when the time is up: gives the moment that it really ends.
+
+    `until` is that moment; infinity while nothing is waited for.
     """
 
-    __slots__ = ("_alarm", "_cancelling", "_fired", "_loop", "_stretched", "_task", "_when")
+    __slots__ = ("_alarm", "_cancelling", "_fired", "_loop", "_stretched", "_task", "until")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stretched: Callable[[], float] | None = None) -> None:
         self._loop = loop
@@ -172,7 +174,7 @@ class _Watchdog:
         self._stretched = stretched
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
-        self._when = inf
+        self.until = inf
         self._fired = False
         self._alarm.watchdogs[self] = None
 
@@ -181,13 +183,9 @@ class _Watchdog:
         task = self._task = asyncio.current_task(self._loop)  # which finds it faster than without its loop
         assert task is not None, "chunks are awaited in a task"
         self._cancelling = task.cancelling()
-        self._when = when
+        self.until = when
         if when < self._alarm.set_to:
             self._alarm.set(self._loop, when)
-
-    def rest(self) -> None:
-        """It has what it waited for."""
-        self._task = None
 
     @property
     def struck(self) -> bool:
@@ -200,13 +198,11 @@ class _Watchdog:
 
     def look(self, now: float) -> float:
         """Cancel the task if its time is up; gives when to look again, infinity where nothing is waited for."""
-        if self._task is None or self._fired:
-            return inf  # the consumer has its turn; the next wait sets the alarm again
-        if now >= self._when and self._stretched is not None:
-            self._when = self._stretched()
-        if now < self._when:
-            return self._when
-        self._fired = True
+        if now >= self.until and self._stretched is not None:
+            self.until = self._stretched()
+        if now < self.until or self._task is None:
+            return self.until
+        self._fired, self.until = True, inf
         self._task.cancel()
         return inf
 
