@@ -26,7 +26,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.model_list import all_names
 from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translated, with_headers
-from providers.parts import LARGE, is_large
+from providers.parts import aside, is_large
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -244,8 +244,7 @@ class HttpProvider(ABC):
         try:
             response, left_out = await self._open(request, stream=False)
             data = await response.read()
-            read = partial(self._whole, data, response, request)
-            answer = await in_thread(read) if len(data) > LARGE else read()
+            answer = await aside(len(data), partial(self._whole, data, response, request))
             return with_left_out(answer, left_out) if left_out else answer
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
@@ -262,7 +261,8 @@ class HttpProvider(ABC):
                         async for chunk in chunks:
                             yield chunk
                     return
-                state.whole = self._whole(start + await response.read(), response, request)
+                data = start + await response.read()
+                state.whole = await aside(len(data), partial(self._whole, data, response, request))
                 for chunk in as_chunks(state.whole):
                     yield chunk
             finally:

@@ -36,6 +36,7 @@ from router.engine.routing import as_asked, check_labels_known, required_by, sai
 from router.plan.plan import Branch, Chain, Draw, Plan, Step, shares_of
 from router.plan.pricing import cost
 from router.plan.requirements import restricted
+from router.plan.serving import Client
 from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
@@ -60,7 +61,7 @@ from router.views.money import UNKNOWN, dollars
 @click.option("--needs", multiple=True, metavar="WHAT", help="For the route's rules: what the request needs as well.")
 @click.option("--at", metavar="TIME", help="For the route's rules: another time, such as 2026-11-27T23:00 (UTC).")
 @takes_routing
-@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: what that requires holds.")
+@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: its tags and requirements.")
 @json_option
 @takes_file(texts=True)
 def command(
@@ -85,7 +86,8 @@ def command(
     chain = router.chain(route)
     asked, route = route, chain.route
     request = asked_of(chain, route, request_file, prompt)
-    supposed = Supposed.of(request, tags, prompt_tokens, needs, at)
+    of_key = {} if client is None else _client(router.plan, client).tags
+    supposed = Supposed.of(request, tags, prompt_tokens, needs, at, of_key)
     rules = told_rules(chain, supposed)
     chain, rule = decided(chain, supposed) if chain.rules else (chain, "")
     required = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
@@ -146,13 +148,16 @@ def command(
     return 0
 
 
+def _client(plan: Plan, name: str) -> Client:
+    if name not in plan.serving.by_name:
+        raise Failure(f'serve.keys has no client "{name}"{did_you_mean(name, plan.serving.by_name)}')
+    return plan.serving.by_name[name]
+
+
 def _as_called(
     plan: Plan, chain: Chain, options: Mapping[str, Any], client: str | None
 ) -> tuple[Chain, dict[str, str]]:
     """The chain as a call with these parameters and the client's key have it, and what the call has set, in words."""
-    if client is not None and client not in plan.serving.by_name:
-        near = did_you_mean(client, plan.serving.by_name)
-        raise Failure(f'serve.keys has no client "{client}"{near}')
     try:
         asked = build_request(chain.route, "Hello", params_of(options))
         routing = asked.routing
@@ -284,7 +289,7 @@ def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None
     for offer in tier["offered"]:
         where = f"{offer['provider']}/{offer['model']}"
         named = "" if offer["target"] == where else f"  {where}"
-        late = "  never reached (retry.max_attempts)" if offer.get("unreached") else ""
+        late = "  never reached (max_attempts)" if offer.get("unreached") else ""
         kept = "" if offer["prompt_cache"] == "off" else f"  prompt_cache {offer['prompt_cache']}"
         echo(f"{indent}  {offer['odds'] * share:4.0%}  {offer['target']}{named}{_cost_text(offer)}{kept}{late}")
     for skip in tier["skipped"]:
@@ -295,7 +300,7 @@ def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None
 
 def _print_bounds(chain: Chain, tiers: list[dict[str, Any]], budgets: list[str]) -> None:
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
-    echo(f"  at most {chain.max_attempts} attempts within {total}")
+    echo(f"  at most {chain.max_attempts} attempt{'s' if chain.max_attempts != 1 else ''} within {total}")
     offers = [offer for tier in tiers for offer in tier["offered"]]
     for text in dict.fromkeys(_timeout_text(offer) for offer in offers):
         names = [offer["target"] for offer in offers if _timeout_text(offer) == text]

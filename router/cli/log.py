@@ -22,6 +22,7 @@ from router.request_log.reader import LogReader
 from router.request_log.users import names_in
 from router.views.money import dollars
 from router.views.requests import RequestFilter
+from router.views.trace import what_decided
 
 _LAST = 50  # requests that are shown where nothing says how many
 _POLL = 0.5  # seconds between two looks of --follow
@@ -183,6 +184,8 @@ def _show_trace(line: Line | None, ident: str, as_json: bool) -> int:
         echo_json(msgspec.json.encode(line))
         return 0
     echo(_text(line))
+    for text in what_decided(line.rule, line.of_call or {}):
+        echo(text)
     for entry in line.trace.entries:
         echo(f"  +{entry.at * 1000:5.0f} ms  {entry.line()}")
     if line.captured is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,12 +31,23 @@ class Supposed(RequestFacts):
 
     @classmethod
     def of(
-        cls, request: AnyRequest, tags: tuple[str, ...], tokens: str | None, needs: tuple[str, ...], at: str | None
+        cls,
+        request: AnyRequest,
+        tags: tuple[str, ...],
+        tokens: str | None,
+        needs: tuple[str, ...],
+        at: str | None,
+        of_key: Mapping[str, str],
     ) -> Supposed:
-        """Read the options; raises Failure where one is wrong."""
+        """Read the options; raises Failure where one is wrong.
+
+        Args:
+            of_key: the tags of the client's key, which go before the call's.
+        """
         said = params_of({"tags": tags}).get("tags", {})
         if why := why_no_tags(said):
             raise Failure(f"--tags: {why}", _USAGE)
+        said = {**said, **of_key}
         wall = time.time() if at is None else _moment(at)
         facts = cls(replace(request, tags=said or request.tags), streaming=True, clock=lambda: wall)
         facts.more_needs = frozenset(_need(name) for each in needs for name in each.split(","))

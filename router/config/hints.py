@@ -12,12 +12,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from providers.types import CompletionRequest
+from router.config.param_forms import PARAMS
 from router.config.schema import RoutesFile
+from router.config.when_schema import NEEDED
 from router.config.yaml_reader import Node
-
-_NO_PARAMS = {"model", "messages", "tools", "timeout", "prompt_cache", "native"}
-_PARAMS = frozenset(CompletionRequest.__struct_fields__) - _NO_PARAMS
 
 # Where the keys of a section stand, for people; "*" is a name or a number.
 _PLACES = {
@@ -174,6 +172,23 @@ _HERE: Mapping[tuple[str, str], str] = {
     ("routes.*.targets.*", "name"): "model: PROVIDER/MODEL",
     ("routes.*.targets.*", "id"): "model: PROVIDER/MODEL",
     ("routes.*.fallbacks.*", "model"): "to: PROVIDER/MODEL",
+    **dict.fromkeys((("routes.*.when.*", name) for name in ("match", "condition", "where")), "if: {…}"),
+    **dict.fromkeys(
+        (("routes.*.when.*", name) for name in ("then", "target", "targets", "route", "model", "use")),
+        "to: the name of a route or model",
+    ),
+    ("if", "to"): "it beside if: {if: {…}, to: …}",
+    **dict.fromkeys((("if", name) for name in ("time", "at", "hour", "clock")), "hours: 22:00-06:00"),
+    **dict.fromkeys((("if", name) for name in ("day", "weekday", "weekdays")), "days: mon-fri"),
+    **dict.fromkeys((("if", name) for name in ("tz", "zone")), "timezone: Europe/Berlin"),
+    **dict.fromkeys(
+        (("if", name) for name in ("tokens", "prompt", "input_tokens", "length", "size")), 'prompt_tokens: "> 32k"'
+    ),
+    **dict.fromkeys((("if", name) for name in ("capabilities", "need", "requires", *NEEDED)), "needs: [tools, vision]"),
+    **dict.fromkeys(
+        (("if", name) for name in ("user", "end_user", "key", "client", "caller", "team", "metadata", "headers")),
+        "tags: {tier: free}, which calls and clients' keys say",
+    ),
     ("timeout", "request"): "total: <30>s",
     ("timeout", "stream"): "first_token: <30>s",
     ("retry", "max"): "max_attempts: <3>",
@@ -290,7 +305,7 @@ def hint(path: tuple[str | int, ...], name: str, value: Node) -> str:
     words = _HERE.get((here, name)) or _HERE.get((here.rpartition(".")[2], name))
     if words:
         return f": write {_filled(words, value)}"
-    if name in _PARAMS:
+    if name in PARAMS and not here.endswith(".if"):
         where = "" if here in ("models.*", "routes.*", "routes.*.targets.*") else "it at a model or route, as "
         return f": write {where}params: {{{name}: {_number(value) or '…'}}}"
     for key in known.get(here, ()):  # in a section of this one

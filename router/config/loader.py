@@ -204,7 +204,7 @@ def _load(
     if root is not None and includes.is_whole:
         aliases = take_aliases(root, findings)
         expand_shorthand(root, findings)
-        write_routes(root, aliases)
+        write_routes(root, aliases, findings)
         for node in _all(root):  # the keys that a short form stands for are where it is
             origins.setdefault(node.path, node.key_at)
         file = validate(root, set(disabled), findings)

@@ -208,6 +208,8 @@ class ErrorRule(Section):
     def _says_when(self) -> ErrorRule:
         if self.status is None and self.text is None:
             raise ValueError("an error is told by its status, its text, or both: write one")
+        if self.text is not None and not str(self.text).strip():
+            raise ValueError("an empty text is in every error: write some words of it, or its status")
         return self
 
 

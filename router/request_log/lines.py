@@ -26,6 +26,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     `entries` are left out of a request that its first attempt answered. `captured` are prompt and answer, where the
     file's `telemetry.capture` keeps them. `prompt_cache` is what the vendor's cache of prompts did: tokens that it read
     and wrote, and the USD that this spared. `user` is a hash (`users`), unless the file wants the plain text.
+    `of_call` is what the call said for itself, in words.
     """
 
     time: float
@@ -55,6 +56,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: dict[str, str] | None = None
     rule: str = ""
     user: str | None = None
+    of_call: dict[str, str] | None = None
 
     @property
     def record(self) -> RequestRecord:
@@ -69,7 +71,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         if entries is None and self.target is not None:
             entries = (Attempt(self.target, 0, 0.0, self.seconds, first_token=self.first_token),)
         view = (self.record, self.revision, self.seconds, entries or (), self.captured, self.prompt_cache)
-        return TraceView(*view, rule=self.rule)
+        return TraceView(*view, of_call=self.of_call or {}, rule=self.rule)
 
     def passes(self, only: RequestFilter) -> bool:
         """Say whether the filter lets it through."""
@@ -86,7 +88,7 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder, user: str | None = Non
     entries, usage = trace.entries, outcome.usage
     time = round(ended.began + telemetry.offset, 3)
     is_plain = len(entries) == 1 and not trace.cache and not ended.route.telemetry.is_of_copies
-    is_plain = is_plain and not trace.rule and not getattr(entries[0], "chain", "")
+    is_plain = is_plain and not trace.rule and not trace.of_call and not getattr(entries[0], "chain", "")
     if is_plain and target is not None and usage is not None and outcome.code is None:
         return Line(  # most: by position, since so many names would cost as much as all the rest
             time,
@@ -128,6 +130,7 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder, user: str | None = Non
         entries=tuple(entries),
         captured=outcome.captured,
         rule=trace.rule,
+        of_call=trace.of_call or None,
         prompt_cache=trace.prompt_cache,
         user=user,
     )
