@@ -32,8 +32,12 @@ def check_led(file: RoutesFile, origins: Mapping[Path_, Place], aliases: Mapping
     route asked for by its own name: by another name of it, by a client, or by a name of `serve`.
     """
     asked = {*aliases.values(), *_served(file)}
+    leading_to: dict[str, list[str]] = {}
+    for other in file.routes:
+        for name in {*_led_from(file, other)} - {other}:
+            leading_to.setdefault(name, []).append(other)
     for name in file.routes:
-        leading = [other for other in file.routes if other != name and name in _led_from(file, other)]
+        leading = leading_to.get(name, [])
         if not leading or name in asked:
             continue
         for (policy, key), elsewhere in _ASKED_ONLY.items():

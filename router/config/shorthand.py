@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from router.config.diagnostics import Findings
 from router.config.yaml_reader import Node
 
+_ROUNDED = 1.0  # percent by which thirds and the like may miss 100
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _OF_TARGETS = ("model", "weight", "params")
 WITHOUT_SETTINGS = ("entra", "google", "aws")  # sources of keys that may be `default`
@@ -175,8 +176,10 @@ def _targets(owner: Node, findings: Findings) -> None:
         made = [_target(item) for item in targets.value]
     else:
         return
-    weights = [weight for target in made if (weight := target.get("weight")) is not None]
-    _percents(weights, len(made), owner, findings)
+    total = _percents([weight for target in made if (weight := target.get("weight")) is not None], len(made))
+    if abs(total - 100) >= _ROUNDED:
+        text = f"the shares come to {total:g}%, of which each gets its part: make them 100%"
+        findings.add(targets.key_at, targets.path, text, severity="warning")
     owner.value["targets"] = _like(targets, made)
 
 
@@ -199,18 +202,18 @@ def _weighted(name: str, weight: Node) -> Node:
     return _mapping(weight, model=Node(name, weight.path[:-1], weight.key_at, weight.key_at), weight=weight)
 
 
-def _percents(weights: list[Node], targets: int, owner: Node, findings: Findings) -> None:
-    """Make numbers of weights in percent, where all of a tier are."""
+def _percents(weights: list[Node], targets: int) -> float:
+    """Make numbers of weights in percent, where all of a tier are; returns their sum, which is 100 for others.
+
+    With a 0 among them one is being drained: what is left need be no whole.
+    """
     found = [_PERCENT.fullmatch(weight.value) if isinstance(weight.value, str) else None for weight in weights]
     if found and len(found) == targets and all(found):
         for weight, match in zip(weights, found, strict=True):
             weight.value = float(match[1]) if match else weight.value
-        together = sum(weight.value for weight in weights)
-        if (
-            weights and abs(together - 100) >= 1 and all(weight.value for weight in weights)
-        ):  # with a 0 one is being drained
-            words = f"these are {together:g}% together: each gets its part of that"
-            findings.add(weights[0].place, owner.path, words, severity="warning")
+        if all(weight.value for weight in weights):
+            return float(sum(weight.value for weight in weights))
+    return 100.0
 
 
 def _mapping(node: Node, **entries: Node) -> Node:

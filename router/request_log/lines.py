@@ -25,8 +25,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     `asked` is the name that was asked for where it is not the route's own, `cache` what the response cache did.
     `entries` are left out of a request that its first attempt answered. `captured` are prompt and answer, where the
     file's `telemetry.capture` keeps them. `prompt_cache` is what the vendor's cache of prompts did: tokens that it read
-    and wrote, and the USD that this spared. `user` is a hash (`users`), unless the file wants the plain text. `of_call`
-    is what the call said for itself, in words.
+    and wrote, and the USD that this spared. `user` is a hash (`users`), unless the file wants the plain text.
+    `of_call` is what the call said for itself, in words.
     """
 
     time: float

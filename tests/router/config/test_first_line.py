@@ -226,8 +226,8 @@ def test_a_wrong_value_of_a_short_form_is_told_where_it_stands() -> None:
 @pytest.mark.parametrize(
     ("weights", "told"),
     [
-        ("{openai/a: 80%, near/b: 30%}", ["these are 110% together: each gets its part of that"]),
-        ("{openai/a: 5%, near/b: 10%}", ["these are 15% together: each gets its part of that"]),
+        ("{openai/a: 80%, near/b: 30%}", ["the shares come to 110%, of which each gets its part: make them 100%"]),
+        ("{openai/a: 5%, near/b: 10%}", ["the shares come to 15%, of which each gets its part: make them 100%"]),
         ("{openai/a: 33.3%, near/b: 33.3%, near/c: 33.3%}", []),
         ("{openai/a: 90%, near/b: 0%}", []),
         ("{openai/a: 8, near/b: 3}", []),
