@@ -168,6 +168,8 @@ _HERE: Mapping[tuple[str, str], str] = {
     ("models.*", "max_tokens"): "params: {max_tokens: <1000>}, or capabilities: {max_output_tokens: <1000>}",
     ("routes.*", "model"): "targets: [PROVIDER/MODEL]",
     ("routes.*", "target"): "targets: [PROVIDER/MODEL]",
+    ("routes.*", "routes"): "targets: {NAME: 70, OTHER: 30}; a target may be a route",
+    ("routes.*.targets.*", "route"): "model: NAME, which may be a route's too",
     ("routes.*.targets.*", "provider"): "model: PROVIDER/MODEL",
     ("routes.*.targets.*", "name"): "model: PROVIDER/MODEL",
     ("routes.*.targets.*", "id"): "model: PROVIDER/MODEL",
@@ -235,6 +237,8 @@ _LOOKS_LIKE: Mapping[str, str] = {
     "serve": "{listen: 127.0.0.1:8080}",
     "shared": '{url: "${REDIS_URL}"}',
     "defaults": "{timeout: 30s}",
+    "routes.*.targets.*": "{model: PROVIDER/MODEL, weight: 70}",
+    "routes.*.fallbacks.*": "{targets: [PROVIDER/MODEL, PROVIDER/MODEL]} where several share load",
     "alerts.*": '{on: breaker_open, for: 1m, to: "${ALERT_URL}"}',
 }
 
