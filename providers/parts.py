@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from providers.errors import ErrorCode, ProviderError
+from providers.threads import in_thread
 from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, Part, TextPart
 
+T = TypeVar("T")
 LARGE = 1024 * 1024  # bytes of which JSON is read and written in a thread
 _TEXTS = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml"}
@@ -61,6 +64,11 @@ def is_large(request: CompletionRequest) -> bool:
         if type(message.content) is not str and _weight(message.content) > LARGE:
             return True
     return False
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """Do what is to be done with so many bytes: in a thread beside the event loop where they are many."""
+    return await in_thread(work) if size > LARGE else work()
 
 
 def _weight(content: object) -> int:

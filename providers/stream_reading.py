@@ -17,6 +17,8 @@ import msgspec
 from providers.answers import checked
 from providers.classify import classify
 from providers.errors import ErrorCode, ProviderError
+from providers.parts import LARGE
+from providers.threads import in_thread
 from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 
@@ -139,16 +141,24 @@ async def read_chunks(
     assert decoder is not None, "the caller sets it"
     feed_all = getattr(decoder, "feed_all", None) or partial(_fed, decoder)
     broken: ProviderError | None = None
-    size = 0
+    size = held = 0
     while data:
         size += len(data)
         if size > MAX_STREAM:
             raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the stream is larger than 512 MiB")
-        chunks = feed_all(lines.feed(data))
+        held += len(data)  # bytes of which there was no event yet
+        events = lines.feed(data)
         data = b""  # nobody needs it while its chunks are given out, as slowly as they are taken
+        if not events or held <= LARGE:  # as nearly always
+            chunks: Iterable[StreamChunk] = feed_all(events)
+        else:  # one of them may hold a picture
+            chunks, broken = await in_thread(_at_once, feed_all(events))
+        held = 0 if events else held
         for chunk in chunks:
             state.committed = state.committed or chunk.has_content
             yield chunk
+        if broken is not None:
+            raise broken
         if decoder.ended:  # servers that keep the connection are not waited for, whether or not its end was a chunk
             break
         try:
@@ -164,6 +174,16 @@ async def read_chunks(
         yield chunk
     if failure is not None:
         raise failure
+
+
+def _at_once(chunks: Iterator[StreamChunk]) -> tuple[list[StreamChunk], ProviderError | None]:
+    """All of them, and what failed after them."""
+    taken: list[StreamChunk] = []
+    try:
+        taken.extend(chunks)  # it keeps those before a failure
+    except ProviderError as error:
+        return taken, error
+    return taken, None
 
 
 def _fed(decoder: StreamDecoder, events: Iterable[Any]) -> Iterator[StreamChunk]:

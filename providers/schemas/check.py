@@ -288,17 +288,25 @@ def _compiled(pattern: str) -> Callable[[str], bool] | str:
 
 def unreadable(schema: object) -> str:
     """Which pattern of a schema can't be checked, and why; "" where all can."""
-    left = [schema]
+    found = unreadable_at(schema)
+    return "" if found is None else found[1]
+
+
+def unreadable_at(schema: object) -> tuple[tuple[str | int, ...], str] | None:
+    """The way to that pattern in the schema, and which it is; None where all can be checked."""
+    left: list[tuple[tuple[str | int, ...], object]] = [((), schema)]
     while left:
-        inner = left.pop()
+        way, inner = left.pop()
         if isinstance(inner, list):
-            left += inner
+            left += [((*way, place), value) for place, value in enumerate(inner)]
         elif isinstance(inner, dict):
-            left += [value for name, value in inner.items() if name not in _NO_SCHEMAS]
-            for pattern in (inner.get("pattern"), *_named(inner, "patternProperties")):
+            left += [((*way, name), value) for name, value in inner.items() if name not in _NO_SCHEMAS]
+            patterns: list[tuple[tuple[str, ...], object]] = [(("pattern",), inner.get("pattern"))]
+            patterns += [(("patternProperties", name), name) for name in _named(inner, "patternProperties")]
+            for steps, pattern in patterns:
                 if isinstance(pattern, str) and isinstance(why := _compiled(pattern), str):
-                    return f"{pattern[:_LONGEST]} ({why})"
-    return ""
+                    return (*way, *steps), f"{pattern[:_LONGEST]} ({why})"
+    return None
 
 
 def _search(pattern: str, text: str) -> bool:

@@ -21,6 +21,7 @@ from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
 from router.cli.cached import cache_of, print_cache, stored_line
+from router.cli.call_options import params_of, takes_routing
 from router.cli.common import UNREADABLE, Failure, json_option, not_empty, takes_file, valid_plan, without_line_end
 from router.cli.supposed import Supposed, told_rules
 from router.cli.terminal import echo, echo_json
@@ -59,11 +60,7 @@ from router.views.money import UNKNOWN, dollars
 @click.option("--prompt-tokens", metavar="N", help="For the route's rules: a prompt of so many tokens.")
 @click.option("--needs", multiple=True, metavar="WHAT", help="For the route's rules: what the request needs as well.")
 @click.option("--at", metavar="TIME", help="For the route's rules: another time, such as 2026-11-27T23:00 (UTC).")
-@click.option("--only", multiple=True, metavar="NAME", help="As `only` of a call; may be repeated.")
-@click.option("--avoid", multiple=True, metavar="NAME", help="As `avoid` of a call; may be repeated.")
-@click.option("--timeout", metavar="TIME", help="As `timeout` of a call, such as 30s.")
-@click.option("--max-attempts", type=int, metavar="N", help="As `max_attempts` of a call.")
-@click.option("--require", multiple=True, metavar="LABEL=TEXT", help="As `require` of a call; may be repeated.")
+@takes_routing
 @click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: its tags and requirements.")
 @json_option
 @takes_file(texts=True)
@@ -161,15 +158,8 @@ def _as_called(
     plan: Plan, chain: Chain, options: Mapping[str, Any], client: str | None
 ) -> tuple[Chain, dict[str, str]]:
     """The chain as a call with these parameters and the client's key have it, and what the call has set, in words."""
-    params = {name: value for name, value in options.items() if value not in (None, ())}
-    labels: dict[str, list[str]] = {}
-    for text in params.pop("require", ()):
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise Failure(f"--require {text}: write LABEL=TEXT, such as region=eu")
-        labels.setdefault(name, []).append(value)
     try:
-        asked = build_request(chain.route, "Hello", {**params, "require": labels or None})
+        asked = build_request(chain.route, "Hello", params_of(options))
         routing = asked.routing
         required = required_by(plan, routing, client)
         check_labels_known(plan, required)

@@ -32,13 +32,8 @@ def check_led(file: RoutesFile, origins: Mapping[Path_, Place], aliases: Mapping
     route asked for by its own name: by another name of it, by a client, or by a name of `serve`.
     """
     asked = {*aliases.values(), *_served(file)}
-    leading_to: dict[str, list[str]] = {}
-    for other in file.routes:
-        for name in {*_led_from(file, other)} - {other}:
-            leading_to.setdefault(name, []).append(other)
-    for name in file.routes:
-        leading = leading_to.get(name, [])
-        if not leading or name in asked:
+    for name, leading in _leading(file).items():
+        if name in asked:
             continue
         for (policy, key), elsewhere in _ASKED_ONLY.items():
             without = [other for other in leading if _is_lost(file, name, other, policy, key)]
@@ -52,6 +47,16 @@ def check_led(file: RoutesFile, origins: Mapping[Path_, Place], aliases: Mapping
             )
             place = next(origins[path[:end]] for end in range(len(path), 0, -1) if path[:end] in origins)
             findings.add(place, path, text, severity="warning")
+
+
+def _leading(file: RoutesFile) -> dict[str, list[str]]:
+    """Return the routes that others lead to, each with those others."""
+    found: dict[str, list[str]] = {}
+    for other in file.routes:
+        for name in dict.fromkeys(_led_from(file, other)):
+            if name != other:
+                found.setdefault(name, []).append(other)
+    return found
 
 
 def _is_lost(file: RoutesFile, name: str, other: str, policy: str, key: str | None) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from providers.types import CompletionRequest
+from providers.types import CompletionRequest, ServerTool
 
 _NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing", "tags")
 PARAMS: Mapping[str, Any] = {  # what `params` may have, with its type
-    name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS
+    **{name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS},
+    "server_tools": tuple[ServerTool | str, ...],  # their names will do
 }
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}
@@ -26,7 +27,7 @@ def _forms(hint: Any) -> list[str]:
     if kind is Literal:
         return [f'"{value}"' for value in arguments]
     if kind is tuple:
-        return ["a list of texts"]
+        return ["a list of texts" if arguments[0] is str else "a list of names, or of mappings with name and options"]
     if kind is dict:
         return ["a mapping of texts" if arguments[1] is str else "a mapping"]
     if hint in _WORDS:

@@ -17,6 +17,7 @@ from router.config.diagnostics import Findings, shown_way
 from router.config.interpolate import Expanded, shown
 from router.config.key_rules import check_keys
 from router.config.param_forms import PARAMS, expected
+from router.config.param_rules import why_refused
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
 from router.config.shared_rules import check_shared
@@ -176,9 +177,13 @@ class _Rules:
                     text = f'the header "{header}" goes along with no call; a key belongs under its provider'
                     self._error(node.value[header], text, at=node.value[header].key_at)
             try:
-                msgspec.convert(node.data(), PARAMS[name])
+                value = msgspec.convert(node.data(), PARAMS[name])
             except msgspec.ValidationError:
                 self._error(node, f"this must be {expected(PARAMS[name])}")
+                continue
+            refused = why_refused(name, node, value)
+            if refused is not None:
+                self._error(refused[0], refused[2], at=refused[1])
 
     def _route(self, node: Node) -> None:
         self._params(node)

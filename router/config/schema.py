@@ -6,6 +6,7 @@ policy None means "not written"; `router.config.policies.effective` merges the l
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -182,14 +183,17 @@ class ClientCertificateConfig(Section):
 
 
 class HealthPolicy(Section):
-    """Asks a provider for its list of models now and then, which is free, to know that it is there."""
+    """Asks a provider for its list of models now and then, which is free, to know that it is there; or at a path."""
 
     every: Duration = key("How often it is asked.", 30.0)
+    path: Text | None = key("What its server has for it, such as /health; default: its list of models is asked for.")
 
     @model_validator(mode="after")
     def _fits(self) -> HealthPolicy:
         if self.every < LEAST_BETWEEN_CHECKS:
             raise ValueError("no server has to be asked more often than once a second: write 1s or more")
+        if self.path is not None and not re.fullmatch(r"/[!-~]*", self.path):
+            raise ValueError("path begins with a slash, under the server's host, such as /health")
         return self
 
 
@@ -241,7 +245,7 @@ class ProviderConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
-    health: HealthPolicy | None = key("Asks it for its list of models now and then, to know that it is there.")
+    health: HealthPolicy | None = key("Asks it now and then, by its list of models or a path, whether it is there.")
     labels: Labels = key(_LABELS, {})
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)

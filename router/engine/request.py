@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from providers.base import Provider, SpeaksProtocol
@@ -23,8 +24,8 @@ from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
 from providers.parts import is_text
 from providers.prompt_cache import conversation
 from providers.spelling import did_you_mean
-from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart
-from providers.validation import validate
+from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, ServerTool
+from providers.validation import validate, validate_prompt
 from router.config.units import limit
 from router.engine.needs import Requirements
 from router.engine.routing import ROUTING, coerce_routing
@@ -39,6 +40,7 @@ _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - _OF_ROUTER
 _PARAMS = _REQUEST_FIELDS | ROUTING
 
 _TUPLES = frozenset({"modalities", "server_tools", "allowed_tools"})
+_LISTS = _TUPLES | {"stop"}
 # What the file's params can add to a client's own body; how its prompt is cached that says itself.
 _ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers", "prompt_cache"}
 
@@ -50,8 +52,11 @@ def build_request(route: str, messages: Messages, params: Mapping[str, Any]) -> 
         TypeError: a parameter that no request has.
         ProviderError: INVALID_REQUEST, what no vendor accepts.
     """
-    values = _coerced(params) if params else params
-    request = CompletionRequest(model=route, messages=coerce_messages(messages), **values)
+    if not params:  # to look at what nobody has set would cost 3 % of a call
+        request = CompletionRequest(model=route, messages=coerce_messages(messages))
+        validate_prompt(request)
+        return request
+    request = CompletionRequest(model=route, messages=coerce_messages(messages), **_coerced(params))
     validate(request)
     return request
 
@@ -92,6 +97,13 @@ def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
     if not _TUPLES.isdisjoint(values):
         values.update(coerce_more({name: values[name] for name in _TUPLES if name in values}))
     return values
+
+
+def _several(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return a list of the file's params as requests have it."""
+    if name == "server_tools":
+        values = [one if isinstance(one, str) else msgspec.convert(one, ServerTool) for one in values]
+    return tuple(coerce_more({name: values})[name])
 
 
 def _stops(stop: Any) -> tuple[str, ...]:
@@ -207,7 +219,7 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
         if key not in _REQUEST_FIELDS:
             extra[key] = value
         elif not getattr(request, key) and getattr(request, key) != 0:
-            changes[key] = tuple(value) if key == "stop" and not isinstance(value, str) else value
+            changes[key] = _several(key, value) if key in _LISTS and not isinstance(value, str) else value
     if request.prompt_cache is None:
         changes["prompt_cache"] = target.prompt_cache
     if request.native is not None:

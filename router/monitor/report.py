@@ -359,18 +359,8 @@ def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, .
 
 def _spending(budgets: Iterable[Spent]) -> tuple[Spending, ...]:
     return tuple(
-        Spending(
-            spent.scope,
-            spent.name,
-            spent.limit,
-            spent.usd,
-            spent.per,
-            spent.resets_at,
-            spent.at_least,
-            spent.of_all_machines,
-            spent.of,
-        )
-        for spent in budgets
+        Spending(of.scope, of.name, of.limit, of.usd, of.per, of.resets_at, of.at_least, of.of_all_machines, of.of)
+        for of in budgets
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from providers import catalog, registry
 from providers.base import Provider
+from providers.coerce import coerce_response_format
 from providers.credentials.function import CredentialFunction, FunctionSource
 from providers.errors import ErrorCode
 from providers.settings import ClientCertificate, ProviderSettings
@@ -224,6 +225,11 @@ def _shadow(file: RoutesFile, name: str) -> ShadowRules | None:
     return ShadowRules(to=written.to, share=written.share, in_flight=written.in_flight, budget=budget)
 
 
+def _as_asked(params: dict[str, Any]) -> dict[str, Any]:
+    wanted = params.get("response_format")
+    return {**params, "response_format": coerce_response_format(wanted)} if isinstance(wanted, dict) else params
+
+
 def _target(
     file: RoutesFile,
     catalogue: ProviderCatalogue,
@@ -255,7 +261,7 @@ def _target(
         provider=provider,
         model=model_id,
         weight=weight,
-        params=plain({**(model.params if model else {}), **(params or {})}),
+        params=_as_asked(plain({**(model.params if model else {}), **(params or {})})),
         timeout=timeout,
         usual=catalogue.rules("timeout", timeout_of, provider=provider, model=file_model),
         connect=_connect(timeout.connect, catalogue.settings[provider][0].timeout.connect),

@@ -49,7 +49,7 @@ class Guard:
 
     def follow(self, breaker: BreakerRules, limits: Limits) -> None:
         """Take over the policies of today."""
-        self.breaker.rules = breaker
+        self.breaker.follow(breaker)
         if self.limits.rules != limits:
             self.limits.change(limits)
 

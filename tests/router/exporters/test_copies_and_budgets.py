@@ -16,7 +16,7 @@ from providers.types import Usage
 from router import Router
 from router.exporters.otel import instrument
 from router.testing import run
-from tests.router.exporters.test_exporters import scraped
+from tests.support.scraping import scraped
 
 FILE = """
 providers: {a: {kind: fake}, b: {kind: fake}}

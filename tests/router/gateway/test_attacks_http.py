@@ -8,11 +8,12 @@ import socket
 import pytest
 
 from router.gateway.connection import Bounds
-from tests.support.served import CHAT, parsed, question, raw, request, served
+from tests.support.served import CHAT, ask, parsed, question, raw, request, served
 from tests.support.waiting import until
 
 HEAD = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n".encode()
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+KEY = "sb-0123456789abcdefghij"
 GET = request("GET", "/v1/models", connection="keep-alive")
 
 
@@ -96,6 +97,68 @@ async def test_who_still_sends_what_nobody_can_read_is_told_so_all_the_same() ->
         assert parsed(await reader.read()).status == 400
         writer.close()
         await until(lambda: here.server.connections == 0)
+
+
+# --- what an answer has to say of itself (RFC 9110, sections 11.6.1, 15.5.6 and 15.5.16)
+
+
+async def test_a_method_that_a_path_does_not_take_is_told_with_those_that_it_takes() -> None:
+    async with served() as here:
+        for method, path, allow in [
+            ("GET", CHAT, "POST, OPTIONS"),
+            ("HEAD", CHAT, "POST, OPTIONS"),
+            ("POST", "/v1/models", "GET, HEAD, OPTIONS"),
+            ("PUT", "/v1/models/chat", "GET, HEAD, OPTIONS"),
+            ("GET", "/api/delete", "DELETE, OPTIONS"),
+        ]:
+            answer = await ask(here.port, method, path)
+            assert (answer.status, answer.headers["allow"]) == (405, allow)
+
+
+@pytest.mark.parametrize("path", ["*", "/", CHAT])
+async def test_what_may_be_asked_is_told_to_who_may_ask(path: str) -> None:
+    async with served(f"{{keys: {{a: {{key: {KEY}}}}}}}") as here:
+        assert (await ask(here.port, "OPTIONS", path)).status == 401
+        answer = await ask(here.port, "OPTIONS", path, x_api_key=KEY)
+        assert (answer.status, answer.body) == (204, b"")
+        assert "OPTIONS" in answer.headers["allow"]
+        assert "content-length" not in answer.headers
+
+
+async def test_how_a_key_is_sent_and_a_body_packed_is_told() -> None:
+    async with served(f"{{keys: {{a: {{key: {KEY}}}}}}}") as here:
+        for headers in ({}, {"authorization": "Basic YTpi"}, {"x_api_key": "wrong"}):
+            answer = await ask(here.port, "POST", CHAT, question(), **headers)
+            assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+        answer = await ask(here.port, "POST", CHAT, question(), x_api_key=KEY, content_encoding="br")
+        assert answer.status == 415
+        assert "gzip" in answer.headers["accept-encoding"]
+
+
+# --- hosts in the first line
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://localhost:4180", "localhost:4180", 200),
+        ("http://localhost", "evil.example", 200),
+        ("http://[::1]:80", "evil.example", 200),
+        ("http://evil.example", "localhost", 403),
+        ("http://localhost@evil.example", "localhost", 403),
+        ("http://evil@localhost", "localhost", 403),
+    ],
+)
+async def test_a_host_in_the_first_line_goes_before_the_header(target: str, host: str, status: int) -> None:
+    async with served() as here:
+        answer = await ask(here.port, "POST", f"{target}{CHAT}", question(), host=host)
+        assert answer.status == status
+
+
+async def test_a_host_in_the_first_line_hides_no_second_key() -> None:
+    async with served(f"{{keys: {{a: {{key: {KEY}}}}}}}") as here:
+        sent = request("POST", f"http://a{CHAT}", question(), x_api_key=f"{KEY}\r\nx-api-key: wrong")
+        assert parsed(await raw(here.port, sent)).status == 401
 
 
 # --- clients that do not read
