@@ -18,6 +18,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import cache
 from importlib.util import find_spec
 
 from benchmarks.engine import spent
@@ -52,6 +53,7 @@ def _answer(body: object) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(data), data)
 
 
+@cache
 def _embedded(count: int, *, base64: bool) -> bytes:
     vectors = [vector_of(text, NUMBERS) for text in TEXTS[:count]]
     data = [
@@ -70,7 +72,6 @@ class _Upstream(asyncio.Protocol):
     """One connection: a request is answered by its path, and by whether it has one input or many."""
 
     chat = _answer(CHAT)
-    answers: dict[tuple[int, bool], bytes] = {}  # noqa: RUF012 - made once, where it serves
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -84,14 +85,13 @@ class _Upstream(asyncio.Protocol):
             return
         self._data = b""
         many = b"text 99" in body
-        self._transport.write(self.chat if b"/chat/" in head else self.answers[100 if many else 1, b'"base64"' in body])
+        self._transport.write(
+            self.chat if b"/chat/" in head else _embedded(100 if many else 1, base64=b'"base64"' in body)
+        )
 
 
 async def serve() -> None:
     """Say the port, and serve until the standard input ends."""
-    _Upstream.answers = {
-        (count, base64): _embedded(count, base64=base64) for count in CALLS for base64 in (True, False)
-    }
     loop = asyncio.get_running_loop()
     server = await loop.create_server(_Upstream, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)

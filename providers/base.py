@@ -188,6 +188,19 @@ class ListsModels(Protocol):
 
 
 @runtime_checkable
+class AsksHealth(Protocol):
+    """A provider whose server may have a path that tells whether it is well."""
+
+    async def ask_health(self, path: str) -> None:
+        """Ask it, by a path under its host such as /health.
+
+        Raises:
+            ProviderError: it is not well, or whatever failed.
+        """
+        ...
+
+
+@runtime_checkable
 class KnowsEmbeddings(Protocol):
     """A provider that knows something of its vendor's models that make embeddings."""
 

@@ -128,7 +128,24 @@ def _models(provider: str) -> list[Any]:
 
 @functools.lru_cache(maxsize=256)
 def _provider_at(base_url: str) -> str | None:
-    return next((name for name, each in _providers().items() if re.match(each.api, base_url)), None)
+    return next(
+        (
+            name
+            for name, each in _providers().items()
+            if base_url.startswith(_beginning(each.api)) and re.match(each.api, base_url)
+        ),
+        None,
+    )
+
+
+def _beginning(pattern: str) -> str:
+    """The plain text that a pattern begins with, none where that is not plain to see: comparing it saves most patterns
+    from being compiled, which takes as long as a call.
+    """
+    if re.search(r"\|(?![^(]*\))", pattern):  # an alternative that is in no group
+        return ""
+    found = re.match(r"(?:\\[./-]|[\w/:-])*(?![?*{])", pattern)
+    return "" if found is None else found[0].replace("\\", "")
 
 
 @functools.lru_cache(maxsize=4096)

@@ -13,18 +13,18 @@ from providers.transport.headers import retry_after as retry_after_header
 _LONGEST = 366 * 86_400.0
 _EPOCH, _EPOCH_MS = 1e9, 1e12
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s?(milli|ms|sec|s|min|m|hour|hr|h|day|d)")
+_PART = r"(\d{1,9}(?:\.\d{1,9})?)\s?(milli|ms|sec|s|min|m|hour|hr|h|day|d)"
 _DURATION = (
     r"(?:\d{1,9}(?:\.\d{1,9})?\s?"
     r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)[ ,]{0,2}(?:and )?){1,4}"
 )
 # "try again in 5m45.6s", "retry after 26 seconds", "please wait 1 minute", "resets in 2h".
-_WAIT = re.compile(
+_WAIT = (
     rf"\b(?:again|retry(?:ing|_after)?|wait|resets?|available|back|expires)\b[^.\d]{{0,30}}?(?<=\s)({_DURATION})(?!\w)"
 )
 # A number alone is meant as in the header: "Retry after 60".
-_BARE = re.compile(r"\bretry[- _]after:? {0,2}(\d{1,6}(?:\.\d{1,3})?)(?=$|[.,;)\]\"' ]{0,2}(?:$|[^\w ]))")
-_MOMENT = re.compile(
+_BARE = r"\bretry[- _]after:? {0,2}(\d{1,6}(?:\.\d{1,3})?)(?=$|[.,;)\]\"' ]{0,2}(?:$|[^\w ]))"
+_MOMENT = (
     r"\b(?:again|retry|until|resets?|available|access)\b[^.\d]{0,30}?"
     r"(\d{4}-\d\d-\d\d(?:t| | at )\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?)\s?(z|utc|gmt|[+-]\d\d:?\d\d)"
 )
@@ -90,15 +90,15 @@ def _number(value: object, now: float) -> float | None:
 
 def text_wait(text: str, now: float) -> float | None:
     """Seconds to wait as a sentence says it; `text` is in lower case."""
-    match = _WAIT.search(text)
+    match = re.search(_WAIT, text)
     if match:
-        parts = _PART.findall(match[1])
+        parts = re.findall(_PART, match[1])
         seconds = sum(float(number) * _UNITS[_unit(unit)] for number, unit in parts)
         return min(seconds, _LONGEST)
-    match = _BARE.search(text)
+    match = re.search(_BARE, text)
     if match:
         return float(match[1])
-    match = _MOMENT.search(text)
+    match = re.search(_MOMENT, text)
     if match:
         zone = "Z" if match[2] in ("z", "utc", "gmt") else match[2]
         return parse_duration(match[1].upper().replace(" AT ", " ") + zone, now)

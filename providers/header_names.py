@@ -13,7 +13,7 @@ _OF_THE_CONNECTION = frozenset(
 # The names that vendors and gateways give to keys: `x-api-key`, `api-key`, `x-goog-api-key`, `x-auth-token`,
 # `ocp-apim-subscription-key`, `cf-access-client-secret`, `helicone-auth`, `private-token`, …
 # An `idempotency-key` is none.
-_AUTHENTICATES = re.compile(
+_AUTHENTICATES = (
     r"(?:^|-)(?:auth|authori[sz]ation|authentication|cookie2?|credentials?|secret|password|jwt"
     r"|(?:api|auth|access|secret|private|subscription|functions|master|virtual|litellm)-?key"
     r"|(?:api|auth|access|bearer|id|refresh|security|session|authorization)-?token"
@@ -33,7 +33,7 @@ def belongs_to_connection(name: str) -> bool:
 
 def authenticates(name: str) -> bool:
     """Say whether a header is a credential, such as Authorization: it is for one provider alone."""
-    return _AUTHENTICATES.search(_plain(name)) is not None
+    return re.search(_AUTHENTICATES, _plain(name)) is not None
 
 
 def is_token(key: str) -> bool:

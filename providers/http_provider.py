@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 
 _NOTHING: tuple[str, ...] = ()
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
+_NOBODY = CompletionRequest(model="", messages=())  # who asks beside the chat
 
 
 class HttpProvider(ABC):
@@ -185,10 +186,8 @@ class HttpProvider(ABC):
         return ChunkStream(chunks, response, state.heard)
 
     async def count_exact(self, request: CompletionRequest) -> TokenCount:
-        """The tokens of a request's prompt, tools and images included, as the vendor's own endpoint counts them.
-
-        Raises:
-            ProviderError: UNSUPPORTED where the vendor has no such endpoint; else whatever failed.
+        """The tokens of a request's prompt, tools and images included, as the vendor's own endpoint counts them; raises
+        ProviderError: UNSUPPORTED where the vendor has no such endpoint, else whatever failed.
         """
         validate(request)
         asked = self.encode_count(adapted(request, self.schema_rules))
@@ -203,18 +202,19 @@ class HttpProvider(ABC):
 
     async def list_models(self) -> tuple[str, ...]:
         """The ids of the models that the vendor offers now, sorted; raises ProviderError, whatever failed."""
-        nobody = CompletionRequest(model="", messages=())
-        found = await all_names(self.models_path, lambda path: self._ask("GET", path, None, nobody))
+        found = await all_names(self.models_path, lambda path: self._ask("GET", path, None, _NOBODY))
         return tuple(sorted(set(map(self._scrub.own, found))))
 
-    async def _ask(self, method: str, path: str, body: dict[str, Any] | None, request: CompletionRequest) -> Any:
-        """One small question beside the chat; gives the decoded answer."""
+    async def ask_health(self, path: str) -> None:
+        """Ask the server whether it is well, by a path of its host; raises ProviderError where it is not."""
+        await self._ask("GET", f"/{path}", None, _NOBODY, read=len)
+
+    async def _ask(self, method: str, path: str, body: Any, request: CompletionRequest, read: Any = parse_json) -> Any:
+        """One small question beside the chat; gives the answer as it is read."""
         try:
-            response = await self._send(method, path, body, request)
-            try:
-                return parse_json(await response.read())
-            except ValueError:
-                raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer is no JSON") from None
+            return read(await (await self._send(method, path, body, request)).read())
+        except ValueError:
+            raise self._finished(ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer is no JSON"), request) from None
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from providers.base import Provider
 from providers.errors import SignalboxError
@@ -47,6 +46,8 @@ def register(kind: str) -> Callable[[Factory], Factory]:
 
 def known_kinds() -> tuple[str, ...]:
     """All kinds that `create` knows, sorted."""
+    from importlib.metadata import entry_points  # here: few files name a kind that is not of this package
+
     installed = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
     return tuple(sorted({*_SHIPPED, *_registered, *installed}))
 
@@ -85,6 +86,8 @@ def _factory(kind: str) -> Factory:
         return factory
     if kind in _installed:
         return _installed[kind]
+    from importlib.metadata import entry_points  # here: few files name a kind that is not of this package
+
     for point in entry_points(group=ENTRY_POINT_GROUP, name=kind):
         _installed[kind] = point.load()
         return _installed[kind]

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import Context
 from math import inf
+from threading import local
 from typing import Literal, TypeVar
+from weakref import ref
 
 from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError
+from providers.harmless import harmless
 from providers.types import StreamChunk, Timeout
 
 T = TypeVar("T")
@@ -127,7 +131,7 @@ async def timed(
                     raise
                 failed = failure(error)
                 break
-            watchdog.rest()
+            watchdog.until = inf  # the consumer has its turn
             if chunk.text or chunk.has_content:
                 yield chunk
                 if phase != "idle":
@@ -153,37 +157,35 @@ async def timed(
 class _Watchdog:
     """Cancels the task that waits for an answer or a chunk when its time is up.
 
-    One timer serves a whole stream: while chunks come, moving the moment costs an assignment, where
-    `asyncio.timeout` would set up and take down a timer for each chunk.
+    While chunks come, moving the moment costs an assignment, where `asyncio.timeout` would set up and take down a timer
+    for each chunk.
 
     Args:
         stretched: asked when the time is up: gives the moment that it really ends.
+
+    `until` is that moment; infinity while nothing is waited for.
     """
 
-    __slots__ = ("_cancelling", "_fired", "_loop", "_set_to", "_stretched", "_task", "_timer", "_when")
+    __slots__ = ("_alarm", "_cancelling", "_fired", "_loop", "_stretched", "_task", "until")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stretched: Callable[[], float] | None = None) -> None:
         self._loop = loop
+        self._alarm = _alarm_of(loop)
         self._stretched = stretched
-        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
-        self._when = inf
-        self._set_to = inf  # when the timer goes off
+        self.until = inf
         self._fired = False
+        self._alarm.watchdogs[self] = None
 
     def watch(self, when: float) -> None:
         """The current task waits from now on, until then at most (the loop's time)."""
         task = self._task = asyncio.current_task(self._loop)  # which finds it faster than without its loop
         assert task is not None, "chunks are awaited in a task"
         self._cancelling = task.cancelling()
-        self._when = when
-        if when < self._set_to:
-            self._set()
-
-    def rest(self) -> None:
-        """It has what it waited for."""
-        self._task = None
+        self.until = when
+        if when < self._alarm.set_to:
+            self._alarm.set(self._loop, when)
 
     @property
     def struck(self) -> bool:
@@ -192,28 +194,63 @@ class _Watchdog:
 
     def close(self) -> None:
         self._task = None
+        self._alarm.watchdogs.pop(self, None)
+
+    def look(self, now: float) -> float:
+        """Cancel the task if its time is up; gives when to look again, infinity where nothing is waited for."""
+        if now >= self.until and self._stretched is not None:
+            self.until = self._stretched()
+        if now < self.until or self._task is None:
+            return self.until
+        self._fired, self.until = True, inf
+        self._task.cancel()
+        return inf
+
+
+_MANY, _PAUSE = 1000, 0.001  # watchdogs, and seconds between two looks at so many, which take a tenth of that
+
+
+class _Alarm:
+    """The one timer of a loop, for all its watchdogs: it goes off when the first of them may be due, and most are gone
+    by then. One each would cost a call a tenth of all that the router does for it.
+    """
+
+    __slots__ = ("_timer", "loop", "set_to", "watchdogs")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = ref(loop)
+        self.watchdogs: dict[_Watchdog, None] = {}  # in the order in which they came, as timers would be
+        self.set_to = inf  # when it goes off
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        """Let it go off then (the loop's time)."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self.set_to = when
+        self._timer = loop.call_at(when, self._due, loop, context=_NO_CONTEXT)
 
-    def _set(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._set_to = self._when
-        self._timer = self._loop.call_at(self._when, self._due)
+    def _due(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, self.set_to = None, inf
+        now, soonest = loop.time(), inf
+        for watchdog in tuple(self.watchdogs):
+            try:
+                soonest = min(soonest, watchdog.look(now))
+            except Exception as error:  # of whoever tells what was heard: the others are looked at all the same
+                harmless.note(error)
+        if soonest < inf:
+            self.set(loop, max(soonest, now + len(self.watchdogs) // _MANY * _PAUSE))
 
-    def _due(self) -> None:
-        self._timer, self._set_to = None, inf
-        if self._task is None:
-            return  # the consumer has its turn; the next wait sets the timer again
-        now = self._loop.time()
-        if now >= self._when and self._stretched is not None:
-            self._when = self._stretched()
-        if now < self._when:
-            self._set()
-        else:
-            self._fired = True
-            self._task.cancel()
+
+_NO_CONTEXT = Context()  # the one in which it was set would be kept until it goes off
+_of_thread = local()
+
+
+def _alarm_of(loop: asyncio.AbstractEventLoop) -> _Alarm:
+    found: _Alarm | None = getattr(_of_thread, "alarm", None)
+    if found is None or found.loop() is not loop:
+        found = _of_thread.alarm = _Alarm(loop)
+    return found
 
 
 def _deadline(timeout: Timeout, now: float, deadline: float | None) -> float:

@@ -53,11 +53,7 @@ def validate(request: CompletionRequest) -> None:
     Raises:
         ProviderError: INVALID_REQUEST; the message says what, where, and what is expected instead.
     """
-    if not request.model:
-        invalid("model: a name is missing")
-    if not request.messages:
-        invalid("messages: the list is empty")
-    _check_messages(request.messages)
+    validate_prompt(request)
     if request.tools or request.tool_choice is not None:
         _check_tools(request.tools, request.tool_choice)
     if not (
@@ -90,6 +86,15 @@ def validate(request: CompletionRequest) -> None:
         and not (isinstance(wanted, dict) and isinstance(wanted.get("schema"), dict))
     ):
         invalid('response_format: "json", or a dict with "name" and "schema" (a JSON Schema) is expected')
+
+
+def validate_prompt(request: CompletionRequest) -> None:
+    """Check what every request has, of one with nothing else set; raises as `validate`."""
+    if not request.model:
+        invalid("model: a name is missing")
+    if not request.messages:
+        invalid("messages: the list is empty")
+    _check_messages(request.messages)
 
 
 def check_beside(request: AnyRequest) -> None:

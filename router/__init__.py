@@ -92,7 +92,10 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'router' has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    from router.imports import without_collector  # here: `import router` alone does without
+
+    with without_collector():
+        value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from providers.errors import CONSEQUENCES, USEFULNESS, ErrorCode, SignalboxError
 from providers.types import CompletionResponse
+from router.views.spans import wait
 from router.views.trace import Attempt, Skip, Trace
 
 
@@ -54,7 +55,7 @@ class RouteExhausted(SignalboxError):
         lines = [f"{head}{': ' + note if note else ''}"]
         lines += [f"  {entry.line()}" for entry in self.trace.entries if isinstance(entry, Attempt | Skip)]
         if self.retry_after is not None and self._passes():
-            lines.append(f"  try again in {self.retry_after:.3g} s")
+            lines.append(f"  try again in {wait(self.retry_after)}")
         return "\n".join(lines)
 
     def _passes(self) -> bool:

@@ -1,5 +1,6 @@
-"""Asks providers now and then whether they are there, by what is free (their list of models), so that no request has to
-find out. Never on a request's way: a task for each provider whose `health` the file has, one question at a time.
+"""Asks providers now and then whether they are there, by what is free (their list of models, or a path that they have
+for it), so that no request has to find out. Never on a request's way: a task for each provider whose `health` the file
+has, one question at a time.
 
 A failed check counts as a failed call does for the provider's breakers, and is repeated a second later until it is one
 no more, or they open; while it fails they stay open. A good one has what failures opened tried at once. It is
@@ -15,7 +16,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from math import inf
 
-from providers.base import ListsModels
+from providers.base import AsksHealth, ListsModels
 from providers.errors import CONSEQUENCES, ErrorCode, ProviderError
 from providers.evidence import concern
 from providers.printable import one_line
@@ -100,7 +101,8 @@ class HealthChecks:
             provider = self._engine.providers.of(target, key)
             if not isinstance(provider, ListsModels):
                 return None
-            error = await self._ask(provider)
+            path = _path(plan, name) if isinstance(provider, AsksHealth) else None
+            error = await self._ask(provider, path)
             if error is not None and error.code is ErrorCode.CANCELLED:
                 return None
             now = self._engine.enter_loop().time()
@@ -114,14 +116,19 @@ class HealthChecks:
             if error is not None and _is_about_key(error):
                 self._refused(own, name, now)
                 failed.append(f"{f'key {key.number}: ' if key.number else ''}{error.code}: {error.message}")
+            elif error is not None and path is not None:  # a path that is not there tells nothing
+                return self._tell(name, one_line(f"{path}: {error.code}: {error.message}"))
             else:
                 self._passed(own, name, now, is_taken=error is None)
         return self._tell(name, one_line("; ".join(failed)))
 
-    async def _ask(self, provider: ListsModels) -> ProviderError | None:
+    async def _ask(self, provider: ListsModels, path: str | None) -> ProviderError | None:
         try:
             async with asyncio.timeout(LONGEST):
-                await provider.list_models()
+                if path is not None and isinstance(provider, AsksHealth):
+                    await provider.ask_health(path)
+                else:
+                    await provider.list_models()
         except TimeoutError:
             return ProviderError(ErrorCode.TIMEOUT, f"no answer within {LONGEST:g} s")
         except ProviderError as error:
@@ -191,6 +198,12 @@ def _every(plan: Plan, name: str) -> float:
     """Return the seconds between two checks of a provider; infinity where it is not checked."""
     config = plan.file.providers.get(name)
     return inf if config is None or config.health is None else config.health.every
+
+
+def _path(plan: Plan, name: str) -> str | None:
+    """Return what a provider's server is asked at; None where its list of models is asked for."""
+    config = plan.file.providers.get(name)
+    return None if config is None or config.health is None or config.health.path is None else str(config.health.path)
 
 
 def _is_about_key(error: ProviderError) -> bool:

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from providers import forks, registry
 from router import parent
+from router.imports import without_collector
 from router.plan.plan import Plan
 
 
@@ -23,7 +24,7 @@ def preload(plan: Plan, *, watched: bool, monitored: bool) -> None:
     """
     if plan.shared is not None and plan.shared.is_local and not parent.serves:
         raise parent.NotServed
-    with forks.whole:
+    with forks.whole, without_collector():
         for kind in {settings.kind for settings in plan.providers.values()}:
             registry.preload(kind)
         if any(chain.cache is not None for chain in plan.chains.values()):

@@ -113,9 +113,7 @@ UVICORN = "--worker-class=uvicorn_worker.UvicornWorker"
     "arguments",
     [
         ["wsgi:app"],
-        ["--preload", "wsgi:app"],
         ["--threads=4", "--preload", "wsgi:app"],
-        [UVICORN, "asgi:app"],
         [UVICORN, "--preload", "asgi:app"],
     ],
     ids=lambda arguments: " ".join(arguments),

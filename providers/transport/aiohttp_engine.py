@@ -1,18 +1,21 @@
 """Requests carried by aiohttp, whose pool costs a fraction of httpx's own CPU under concurrency.
 
-It is called directly: httpx's request and response objects would cost a fifth of a call. Errors come out as httpx's
-exceptions, each for what really happened: a refused connection and a failed look-up are `ConnectError`, a server that
-hangs up is `ReadError`, an answer that is no HTTP is `RemoteProtocolError`.
+It is called directly: httpx's request and response objects would cost a fifth of a call. Errors come out each for what
+really happened: a refused connection and a failed look-up are `ConnectError`, a server that hangs up is `ReadError`, an
+answer that is no HTTP is `ProtocolError`.
 """
 
 from __future__ import annotations
 
+import providers.transport.certificates  # noqa: F401 - it imports aiohttp, faster
+
+# isort: split
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import cast
 
 import aiohttp
-import httpx
 from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.connector import Connection
 from aiohttp.http import RawResponseMessage
@@ -23,7 +26,16 @@ from providers import forks
 from providers.settings import ClientCertificate
 from providers.threads import in_thread
 from providers.transport.aiohttp_pools import HttpConnection, Pools
-from providers.transport.engine import RawResponse, StaleConnection, joined
+from providers.transport.engine import (
+    CarrierError,
+    ConnectError,
+    ConnectTimeout,
+    ProtocolError,
+    RawResponse,
+    ReadError,
+    StaleConnection,
+    joined,
+)
 from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
 from providers.transport.tls import tls
 
@@ -69,13 +81,13 @@ class AiohttpEngine:
     ) -> RawResponse:
         pools = self._pools
         if pools is None or pools.closed or asyncio.get_running_loop() is not self._loop:
-            pools = await self._open()
+            pools = await self._open(is_tls=url.startswith("https:"))
         connector = pools.current()
         try:
             target = pools.target(url)
             connection = await connector.connect(target.wanted, [], self._timeout(connect))
         except _FAILURES as error:
-            raise _as_httpx(error, url) from error
+            raise _as_ours(error, url) from error
         protocol = cast(HttpConnection, connection.protocol)
         try:
             head = target.head(method, headers, body, closes=connector.force_close)
@@ -84,8 +96,8 @@ class AiohttpEngine:
             connection.close()
             if not isinstance(error, _FAILURES):
                 raise
-            failure = _as_httpx(error, url)
-            if isinstance(failure, httpx.ReadError) and protocol.was_stale:
+            failure = _as_ours(error, url)
+            if isinstance(failure, ReadError) and protocol.was_stale:
                 pools.distrust()
                 raise StaleConnection(str(failure)) from error
             raise failure from error
@@ -105,8 +117,9 @@ class AiohttpEngine:
         self._keeper = self._pools = self._loop = None
         self._answers.clear()
 
-    async def _open(self) -> Pools:
-        context = await in_thread(tls, *self._tls)  # it reads hundreds of certificates
+    async def _open(self, *, is_tls: bool) -> Pools:
+        is_spoken = is_tls or (self._way[1] or "").startswith("https:")
+        context = await in_thread(partial(tls, *self._tls, is_spoken=is_spoken))  # it reads hundreds of certificates
         loop = asyncio.get_running_loop()
         if self._pools is None or self._pools.closed or self._loop is not loop:  # else another was first
             self._loop = loop
@@ -164,7 +177,7 @@ class _AiohttpAnswer:
             rest = content._read_nowait(-1) if isinstance(content, aiohttp.StreamReader) else b""
             if rest:
                 return rest
-            raise _as_httpx(error) from error
+            raise _as_ours(error) from error
 
     def finish(self) -> None:
         if self._connection is not None:  # it is given back at the body's end
@@ -205,8 +218,8 @@ class _AiohttpAnswer:
             self._content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
 
 
-def _as_httpx(error: Exception, url: str = "") -> httpx.HTTPError:
-    """What the failure is in httpx's terms; raises it again when it is none of the network's.
+def _as_ours(error: Exception, url: str = "") -> CarrierError:
+    """What the failure is in our terms; raises it again when it is none of the network's.
 
     Args:
         url: what was asked for, while there was no answer yet.
@@ -216,36 +229,36 @@ def _as_httpx(error: Exception, url: str = "") -> httpx.HTTPError:
     if isinstance(error, TimeoutError):
         # aiohttp's text holds the whole URL, whose query may hold a secret.
         hint = "" if not url.startswith("https:") or URL(url).port == 443 else f"; {SPEAKS_HTTP}"
-        return httpx.ConnectTimeout(f"no connection in time (timeout.connect){hint}")
+        return ConnectTimeout(f"no connection in time (timeout.connect){hint}")
     if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return httpx.ProxyError(f"the proxy {error.host}:{error.port} can't be reached: {_text(error)}")
+        return ConnectError(f"the proxy {error.host}:{error.port} can't be reached: {_text(error)}")
     if isinstance(error, UnixClientConnectorError):
-        return httpx.ConnectError(f"the socket {error.path}: {_text(error)}")
+        return ConnectError(f"the socket {error.path}: {_text(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return httpx.ConnectError(reason(error) or "no connection")
+        return ConnectError(reason(error) or "no connection")
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return httpx.ReadError("the server closed the connection without an answer")
+        return ReadError("the server closed the connection without an answer")
     if isinstance(error, aiohttp.ClientConnectionError | OSError):
-        return httpx.ReadError(_text(error))
+        return ReadError(_text(error))
     if isinstance(error, ValueError):  # aiohttp's errors of a URL are
-        return httpx.UnsupportedProtocol("the URL is no URL of http or https")
+        return ConnectError("the URL is no URL of http or https")
     if isinstance(error, RuntimeError) and "closed" in str(error):  # its word for a session that was closed meanwhile
-        return httpx.ReadError("this client was closed")
+        return ReadError("this client was closed")
     raise error
 
 
 def _bad_answer(
     error: HttpProcessingError | aiohttp.ClientResponseError | aiohttp.ClientPayloadError, url: str
-) -> httpx.HTTPError:
+) -> CarrierError:
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return httpx.ProxyError(f"the proxy answers {error.status} {error.message}")
+        return ConnectError(f"the proxy answers {error.status} {error.message}")
     if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError):
         hint = f"; {SPEAKS_TLS}" if url.startswith("http:") and _TLS_ALERT in error.message else ""
-        return httpx.RemoteProtocolError(f"the answer is not HTTP: {error.message}{hint}")
+        return ProtocolError(f"the answer is not HTTP: {error.message}{hint}")
     cause = error.__cause__
     if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
-        return httpx.RemoteProtocolError("the answer's chunked encoding is broken")
-    return httpx.ReadError("the connection broke before the answer was complete")
+        return ProtocolError("the answer's chunked encoding is broken")
+    return ReadError("the connection broke before the answer was complete")
 
 
 _TLS_ALERT = r"\x15\x03"  # how a record of TLS with an alert begins, as aiohttp shows it (RFC 8446, section 5.1)

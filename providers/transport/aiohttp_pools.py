@@ -6,6 +6,9 @@ each request. Connections know whether they are old, and are kept alive while no
 
 from __future__ import annotations
 
+import providers.transport.certificates  # noqa: F401 - it imports aiohttp, faster
+
+# isort: split
 import asyncio
 import re
 import socket

@@ -1,15 +1,15 @@
 """What carries requests, seen from the client: one call, and an answer that is read piece by piece.
 
-Both engines, aiohttp and a handed-in httpx transport, tell their failures by httpx's exceptions.
+Both engines, aiohttp and a handed-in httpx transport, tell their failures by the exceptions here.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
-import httpx
+from providers.errors import ErrorCode
 
 # For `setsockopt`. A plain answer may take minutes in which nothing is sent, and the routers on the way forget silent
 # connections (after 240 s and 350 s at two large clouds); a side that has vanished is noticed after two minutes.
@@ -28,7 +28,43 @@ KEEP_ALIVE: tuple[tuple[int, int, int], ...] = (
 )
 
 
-class StaleConnection(httpx.ReadError):
+class CarrierError(Exception):
+    """What became of a request that got no answer, or not all of it; the text is for people."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.CONNECTION_FAILED
+    phase: ClassVar[Literal["connect", "read"]] = "read"
+
+
+class ConnectError(CarrierError):
+    """There is no connection."""
+
+    phase = "connect"
+
+
+class ConnectTimeout(CarrierError):
+    """There was no connection in time."""
+
+    code = ErrorCode.TIMEOUT
+    phase = "connect"
+
+
+class ReadError(CarrierError):
+    """The connection broke."""
+
+
+class ReadTimeout(CarrierError):
+    """There was no answer in time."""
+
+    code = ErrorCode.TIMEOUT
+
+
+class ProtocolError(CarrierError):
+    """What came is no HTTP."""
+
+    code = ErrorCode.PROTOCOL_ERROR
+
+
+class StaleConnection(ReadError):
     """A connection of the pool was closed just as it was used, before any byte of an answer (RFC 9112, 9.3.1)."""
 
 
@@ -63,7 +99,7 @@ class HttpEngine(Protocol):
             connect: seconds that a new connection may take.
 
         Raises:
-            httpx.HTTPError: what failed.
+            CarrierError: what failed.
         """
         ...
 

@@ -1,7 +1,7 @@
 """The HTTP client of one provider: prebuilt URLs and headers, exact errors, and retries for use without a router.
 
-httpx is the interface: a transport may be handed in by `options={"transport": …}`. Without one, aiohttp carries the
-requests (`providers.transport.aiohttp_engine`).
+aiohttp carries the requests (`providers.transport.aiohttp_engine`), or a transport of httpx's interface that is handed
+in by `options={"transport": …}`.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ import random
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
-
-import httpx
 
 from providers.addresses import basic_auth, check_url
 from providers.errors import ErrorCode, ProviderError
 from providers.header_names import belongs_to_connection
 from providers.settings import ProviderSettings
 from providers.transport.aiohttp_engine import AiohttpEngine
-from providers.transport.engine import HttpEngine, RawResponse, StaleConnection
+from providers.transport.base_url import BaseUrl
+from providers.transport.engine import CarrierError, HttpEngine, RawResponse, StaleConnection
 from providers.transport.environment import proxy_of
 from providers.transport.headers import retry_after
-from providers.transport.httpx_engine import HttpxEngine
 from providers.transport.unpack import Unpacker
+
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
 PIECE = 16 * 1024  # bytes of a stream that are given at a time
@@ -130,7 +131,7 @@ class HttpResponse:
     async def _packed(self) -> bytes:
         try:
             return await self._answer.read_some()
-        except httpx.HTTPError as error:
+        except CarrierError as error:
             raise _failure(error, self._name, "") from None
 
     async def _unpacked(self) -> bytes:
@@ -170,7 +171,7 @@ class HttpClient:
         *,
         default_base_url: str,
         headers: Mapping[str, str],
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: AsyncBaseTransport | None = None,
     ) -> None:
         self._name = settings.name
         self._base, login = _base_url(settings.base_url or default_base_url, settings.name)
@@ -183,7 +184,7 @@ class HttpClient:
         self._retries = int(settings.options.get("max_retries", 2))
         self._connect = settings.timeout.connect
         given = transport or settings.options.get("transport")
-        self._carrier: HttpEngine = HttpxEngine(given) if given is not None else self._made(settings)
+        self._carrier: HttpEngine = self._made(settings) if given is None else _handed_in(given)
         self._urls: dict[str, str] = {}
         self._where = f"{self._base.host}:{self._base.port}" if self._base.port else self._base.host
 
@@ -275,7 +276,7 @@ class HttpClient:
     ) -> HttpResponse:
         try:
             answer = await self._carrier.send(method, self._url(path), headers, body, connect)
-        except httpx.HTTPError as error:
+        except CarrierError as error:
             raise _failure(error, self._name, self._where) from None
         response = HttpResponse(answer, self._name)
         if response.status in _REDIRECTS:
@@ -285,9 +286,10 @@ class HttpClient:
 
     def _redirected(self, response: HttpResponse) -> ProviderError:
         try:
-            target = httpx.URL(response.headers.get("location", "")).host or "nowhere"
-        except httpx.InvalidURL:
-            target = "nowhere"
+            host = urlsplit(response.headers.get("location", "")).hostname
+        except ValueError:
+            host = None
+        target = host if host and host.isprintable() else "nowhere"
         return ProviderError(
             ErrorCode.PROTOCOL_ERROR,
             f"{self._where} redirects to {target}, which is not followed; correct base_url",
@@ -298,12 +300,14 @@ class HttpClient:
     def _url(self, path: str) -> str:
         found = self._urls.get(path)
         if found is None:
-            (root, _, own), (route, _, query) = self._base.raw_path.decode().partition("?"), path.partition("?")
-            queries = "&".join(part for part in (own, query) if part)
-            root = "" if route.startswith("//") else root.rstrip("/")
-            raw = root + "/" + route.lstrip("/") + (f"?{queries}" if queries else "")
-            found = self._urls[path] = str(self._base.copy_with(raw_path=raw.encode()))
+            found = self._urls[path] = self._base.with_path(path)
         return found
+
+
+def _handed_in(transport: AsyncBaseTransport) -> HttpEngine:
+    from providers.transport.httpx_engine import HttpxEngine  # here: few hand one in, and httpx takes long to import
+
+    return HttpxEngine(transport)
 
 
 def _is_url(text: str) -> bool:
@@ -314,13 +318,13 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _base_url(text: str, name: str) -> tuple[httpx.URL, dict[str, str]]:
+def _base_url(text: str, name: str) -> tuple[BaseUrl, dict[str, str]]:
     """The URL without a user and password, and the header that they are sent in."""
     try:
         parts = check_url(text)
         login = basic_auth(parts)
-        url = httpx.URL(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
-    except (httpx.InvalidURL, ValueError):  # the text is not shown: it may hold a password
+        url = BaseUrl.of(parts)
+    except ValueError:  # the text is not shown: it may hold a password
         what = "base_url is no URL of http or https"
         raise ProviderError(ErrorCode.CONNECTION_FAILED, what, provider=name, phase="connect") from None
     return url, {} if login is None else {"authorization": login}
@@ -360,15 +364,7 @@ def _backoff(retry: int) -> float:
     return random.uniform(0.0, min(8.0, 0.5 * 2.0**retry))
 
 
-def _failure(error: httpx.HTTPError, name: str, where: str) -> ProviderError:
-    code, phase = ErrorCode.CONNECTION_FAILED, "read"
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        code, phase = ErrorCode.TIMEOUT, "connect"
-    elif isinstance(error, httpx.TimeoutException):
-        code = ErrorCode.TIMEOUT
-    elif isinstance(error, httpx.ConnectError | httpx.UnsupportedProtocol | httpx.ProxyError):
-        phase = "connect"
-    elif isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
-        code = ErrorCode.PROTOCOL_ERROR
+def _failure(error: CarrierError, name: str, where: str) -> ProviderError:
     text = f"{where}: {error}" if where else str(error)
-    return ProviderError(code, text, provider=name, phase=phase, stale_connection=isinstance(error, StaleConnection))
+    stale = isinstance(error, StaleConnection)
+    return ProviderError(error.code, text, provider=name, phase=error.phase, stale_connection=stale)

@@ -16,7 +16,18 @@ from typing import Any
 
 import httpx
 
-from providers.transport.engine import KEEP_ALIVE, RawResponse, StaleConnection, joined
+from providers.transport.engine import (
+    KEEP_ALIVE,
+    CarrierError,
+    ConnectError,
+    ConnectTimeout,
+    ProtocolError,
+    RawResponse,
+    ReadError,
+    ReadTimeout,
+    StaleConnection,
+    joined,
+)
 from providers.transport.failures import reason
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
@@ -40,7 +51,7 @@ class HttpxEngine:
     ) -> RawResponse:
         process = os.getpid()
         if self._used_in not in (None, process) and not isinstance(self._transport, _WITHOUT_CONNECTIONS):
-            raise httpx.ConnectError(_OF_THE_PARENT)
+            raise ConnectError(_OF_THE_PARENT)
         self._used_in = process
         call = _Call()
         _call.set(call)
@@ -50,7 +61,7 @@ class HttpxEngine:
             return _HttpxAnswer(await self._transport.handle_async_request(request))
         except Exception as error:  # whatever it is, this call failed by it
             exact = _exact(error)
-            if call.was_stale and isinstance(exact, httpx.NetworkError):
+            if call.was_stale and isinstance(exact, ReadError | ConnectError):
                 raise StaleConnection(str(exact)) from error
             raise exact from error
 
@@ -119,26 +130,36 @@ def _listen(stream: Any) -> None:
 # h11's words for a connection that was closed too early (its `_readers.py` and httpcore's `http11.py`).
 _HUNG_UP = ("Server disconnected", "peer closed connection")
 # Failures by the name of their class, the same in httpx, httpx2 and httpcore; and Python's own.
-_LIKE: dict[str, type[httpx.RequestError]] = {
-    name: kind for name, kind in vars(httpx).items() if isinstance(kind, type) and issubclass(kind, httpx.RequestError)
-} | {"TimeoutError": httpx.ReadTimeout, "ConnectionRefusedError": httpx.ConnectError, "OSError": httpx.ReadError}
+_OF_THE_NETWORK: dict[str, type[CarrierError]] = {
+    "ConnectError": ConnectError,
+    "ConnectionRefusedError": ConnectError,
+    **dict.fromkeys(("NetworkError", "ReadError", "WriteError", "CloseError", "OSError"), ReadError),
+}
+_LIKE: dict[str, type[CarrierError]] = {
+    **_OF_THE_NETWORK,
+    **dict.fromkeys(("ProxyError", "UnsupportedProtocol"), ConnectError),
+    **dict.fromkeys(("ConnectTimeout", "PoolTimeout"), ConnectTimeout),
+    **dict.fromkeys(("ReadTimeout", "WriteTimeout", "TimeoutException", "TimeoutError"), ReadTimeout),
+    **dict.fromkeys(("RemoteProtocolError", "DecodingError"), ProtocolError),
+    **dict.fromkeys(("ProtocolError", "LocalProtocolError", "TransportError", "RequestError"), CarrierError),
+}
 
 
-def _exact(error: Exception) -> httpx.HTTPError:
-    """The failure in httpx's terms; one of a class unlike httpx's broke the connection, for all that is known."""
+def _exact(error: Exception) -> CarrierError:
+    """The failure in our terms; one of a class unlike httpx's broke the connection, for all that is known."""
     text = str(error)
     if isinstance(error, RuntimeError) and "loop is closed" in text:
-        return httpx.ReadError("the transport that was handed in has connections of an event loop that is closed")
-    kind = next(filter(None, map(_LIKE.get, (base.__name__ for base in type(error).__mro__))), None)
-    if kind is None:
-        return httpx.ReadError(f"the transport failed: {type(error).__name__}: {text}")
-    if kind is httpx.RemoteProtocolError and text.startswith(_HUNG_UP):
-        return httpx.ReadError(f"the connection broke: {text}")
-    if kind is httpx.ConnectTimeout and not text:
-        return httpx.ConnectTimeout("no connection in time (timeout.connect)")
-    if issubclass(kind, httpx.NetworkError):
-        return kind(reason(error) or text or "the connection was closed")
-    return kind(text or type(error).__name__)
+        return ReadError("the transport that was handed in has connections of an event loop that is closed")
+    name = next((base.__name__ for base in type(error).__mro__ if base.__name__ in _LIKE), "")
+    if not name:
+        return ReadError(f"the transport failed: {type(error).__name__}: {text}")
+    if name == "RemoteProtocolError" and text.startswith(_HUNG_UP):
+        return ReadError(f"the connection broke: {text}")
+    if name == "ConnectTimeout" and not text:
+        return ConnectTimeout("no connection in time (timeout.connect)")
+    if name in _OF_THE_NETWORK:
+        return _LIKE[name](reason(error) or text or "the connection was closed")
+    return _LIKE[name](text or type(error).__name__)
 
 
 class _HttpxAnswer:
@@ -166,7 +187,7 @@ class _HttpxAnswer:
 
     async def aclose(self) -> None:
         if self._finished:
-            with suppress(TimeoutError, httpx.HTTPError):
+            with suppress(TimeoutError, CarrierError):
                 async with asyncio.timeout(_LINGER):
                     while await self.read_some():
                         pass

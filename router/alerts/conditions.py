@@ -76,7 +76,8 @@ def _times(rule: AlertRule, snapshot: Snapshot) -> Iterator[Trouble]:
 
 
 def _budgets(rule: AlertRule, snapshot: Snapshot) -> Iterator[Trouble]:
-    for budget in snapshot.spending:
+    shown = {budget.owner for budget in snapshot.spending}
+    for budget in (*snapshot.spending, *(budget for budget in snapshot.high if budget.owner not in shown)):
         for scope, name in (("route", rule.route), ("provider", rule.provider)):
             if name is not None and (budget.scope, budget.name) != (scope, name):
                 break

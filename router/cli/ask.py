@@ -10,6 +10,7 @@ import click
 
 from providers.errors import SignalboxError
 from providers.printable import one_line, printable
+from router.cli.call_options import params_of, takes_routing
 from router.cli.common import failed, read_argument, takes_file, valid_plan
 from router.cli.terminal import echo, echo_json
 from router.cli.verb import Verb, completing
@@ -24,6 +25,7 @@ from router.router import Router
         "git diff | signalbox ask chat -s 'Write a commit message'   # the prompt from a pipe",
         'signalbox ask openai/gpt-6-luna "Hello" other.yaml -v       # a model of another file, with the trace',
         'signalbox ask chat "Hello" --json | jq .usage',
+        'signalbox ask chat "Hello" --tags tier=free --avoid openai -v   # as a call that says so',
     ],
     exits={0: "a whole answer", 1: "no answer, or not all of it", 2: "wrong usage, or FILE can't be read"},
 )
@@ -40,6 +42,12 @@ from router.router import Router
 )
 @click.option("--max-tokens", type=click.IntRange(min=1), help="The most tokens to answer with.")
 @click.option("--temperature", type=float, help="Sampling temperature.")
+@click.option("--tags", multiple=True, metavar="NAME=VALUE", help="A tag of the call; may be repeated.")
+@takes_routing
+@click.option("--on-stream-break", type=click.Choice(["error", "restart", "continue"]), help="As of a call.")
+@click.option("--cache", type=click.Choice(["use", "skip", "refresh", "only"]), help="As `cache` of a call.")
+@click.option("--caller", metavar="NAME", help="As `caller` of a call: a client's name has its budget and labels.")
+@click.option("--user", metavar="NAME", help="As `user` of a call.")
 def command(
     route: str,
     prompt: str | None,
@@ -47,17 +55,15 @@ def command(
     system: str | None,
     verbose: bool,
     as_json: bool,
-    max_tokens: int | None,
-    temperature: float | None,
+    **of_call: Any,
 ) -> int:
     """Send PROMPT (or standard input) to ROUTE and stream the answer to stdout."""
     router = Router(valid_plan(path)[1])
     text = read_argument(prompt, "prompt")
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": text})
-    params = {"max_tokens": max_tokens, "temperature": temperature}
     try:
-        asyncio.run(_ask(router, route, messages, params, verbose, as_json))
+        asyncio.run(_ask(router, route, messages, params_of(of_call), verbose, as_json))
     except SignalboxError as error:
         raise failed(error, verbose=verbose) from None
     return 0

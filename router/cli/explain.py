@@ -21,6 +21,7 @@ from providers.types import CompletionRequest, Usage
 from router.balance.balancer import BalanceContext
 from router.balance.strategies import make_balancer
 from router.cli.cached import cache_of, print_cache, stored_line
+from router.cli.call_options import params_of, takes_routing
 from router.cli.common import UNREADABLE, Failure, json_option, not_empty, takes_file, valid_plan, without_line_end
 from router.cli.supposed import Supposed, told_rules
 from router.cli.terminal import echo, echo_json
@@ -35,6 +36,7 @@ from router.engine.routing import as_asked, check_labels_known, required_by, sai
 from router.plan.plan import Branch, Chain, Draw, Plan, Step, shares_of
 from router.plan.pricing import cost
 from router.plan.requirements import restricted
+from router.plan.serving import Client
 from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
@@ -58,12 +60,8 @@ from router.views.money import UNKNOWN, dollars
 @click.option("--prompt-tokens", metavar="N", help="For the route's rules: a prompt of so many tokens.")
 @click.option("--needs", multiple=True, metavar="WHAT", help="For the route's rules: what the request needs as well.")
 @click.option("--at", metavar="TIME", help="For the route's rules: another time, such as 2026-11-27T23:00 (UTC).")
-@click.option("--only", multiple=True, metavar="NAME", help="As `only` of a call; may be repeated.")
-@click.option("--avoid", multiple=True, metavar="NAME", help="As `avoid` of a call; may be repeated.")
-@click.option("--timeout", metavar="TIME", help="As `timeout` of a call, such as 30s.")
-@click.option("--max-attempts", type=int, metavar="N", help="As `max_attempts` of a call.")
-@click.option("--require", multiple=True, metavar="LABEL=TEXT", help="As `require` of a call; may be repeated.")
-@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: what that requires holds.")
+@takes_routing
+@click.option("--client", metavar="NAME", help="Whose key it comes with, of serve.keys: its tags and requirements.")
 @json_option
 @takes_file(texts=True)
 def command(
@@ -88,7 +86,8 @@ def command(
     chain = router.chain(route)
     asked, route = route, chain.route
     request = asked_of(chain, route, request_file, prompt)
-    supposed = Supposed.of(request, tags, prompt_tokens, needs, at)
+    of_key = {} if client is None else _client(router.plan, client).tags
+    supposed = Supposed.of(request, tags, prompt_tokens, needs, at, of_key)
     rules = told_rules(chain, supposed)
     chain, rule = decided(chain, supposed) if chain.rules else (chain, "")
     required = requirements_of(request, streaming=True) if isinstance(request, CompletionRequest) else needs_of(request)
@@ -114,6 +113,7 @@ def command(
         for offer in tiers[number]["offered"]:
             offer["unreached"] = offer["target"] in names
     cached = cache_of(router, chain, request)
+    budgets = _budgets(router.plan, chain, client)
     if as_json:
         echo_json(
             {
@@ -124,6 +124,8 @@ def command(
                 "of_call": said,
                 "tiers": tiers,
                 "cache": cached,
+                "budgets": budgets,
+                "shadow": None if chain.shadow is None else chain.shadow.terms,
             }
         )
     else:
@@ -139,29 +141,25 @@ def command(
         if said:
             echo(f"  set by the call: {'; '.join(f'{name}: {text}' for name, text in said.items())}")
         _print_steps(chain.steps or range(len(tiers)), tiers, odds, "  ")
-        _print_bounds(chain, tiers)
+        _print_bounds(chain, tiers, budgets)
         if cached is not None:
             print_cache(cached)
             echo(f"    {stored_line(cached)}")
     return 0
 
 
+def _client(plan: Plan, name: str) -> Client:
+    if name not in plan.serving.by_name:
+        raise Failure(f'serve.keys has no client "{name}"{did_you_mean(name, plan.serving.by_name)}')
+    return plan.serving.by_name[name]
+
+
 def _as_called(
     plan: Plan, chain: Chain, options: Mapping[str, Any], client: str | None
 ) -> tuple[Chain, dict[str, str]]:
     """The chain as a call with these parameters and the client's key have it, and what the call has set, in words."""
-    if client is not None and client not in plan.serving.by_name:
-        near = did_you_mean(client, plan.serving.by_name)
-        raise Failure(f'serve.keys has no client "{client}"{near}')
-    params = {name: value for name, value in options.items() if value not in (None, ())}
-    labels: dict[str, list[str]] = {}
-    for text in params.pop("require", ()):
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise Failure(f"--require {text}: write LABEL=TEXT, such as region=eu")
-        labels.setdefault(name, []).append(value)
     try:
-        asked = build_request(chain.route, "Hello", {**params, "require": labels or None})
+        asked = build_request(chain.route, "Hello", params_of(options))
         routing = asked.routing
         required = required_by(plan, routing, client)
         check_labels_known(plan, required)
@@ -291,7 +289,7 @@ def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None
     for offer in tier["offered"]:
         where = f"{offer['provider']}/{offer['model']}"
         named = "" if offer["target"] == where else f"  {where}"
-        late = "  never reached (retry.max_attempts)" if offer.get("unreached") else ""
+        late = "  never reached (max_attempts)" if offer.get("unreached") else ""
         kept = "" if offer["prompt_cache"] == "off" else f"  prompt_cache {offer['prompt_cache']}"
         echo(f"{indent}  {offer['odds'] * share:4.0%}  {offer['target']}{named}{_cost_text(offer)}{kept}{late}")
     for skip in tier["skipped"]:
@@ -300,13 +298,24 @@ def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None
         echo(f"{indent}   --   nobody here can serve this request")
 
 
-def _print_bounds(chain: Chain, tiers: list[dict[str, Any]]) -> None:
+def _print_bounds(chain: Chain, tiers: list[dict[str, Any]], budgets: list[str]) -> None:
     total = "no limit" if chain.total is None else f"{chain.total:g} s"
-    echo(f"  at most {chain.max_attempts} attempts within {total}")
+    echo(f"  at most {chain.max_attempts} attempt{'s' if chain.max_attempts != 1 else ''} within {total}")
     offers = [offer for tier in tiers for offer in tier["offered"]]
     for text in dict.fromkeys(_timeout_text(offer) for offer in offers):
         names = [offer["target"] for offer in offers if _timeout_text(offer) == text]
         echo(f"  timeouts{'' if len(names) == len(offers) else ' of ' + ', '.join(names)}: {text}")
+    for budget in budgets:
+        echo(f"  budget of {budget}")
+    if chain.shadow is not None:
+        echo(one_line(f"  shadow: {chain.shadow.terms}"))
+
+
+def _budgets(plan: Plan, chain: Chain, client: str | None) -> list[str]:
+    """The budgets that such a request counts for: of the client, of the route, of the providers."""
+    of_client = None if client is None else plan.serving.budgets.get(client)
+    found = (of_client, chain.budget, *(target.budget for tier in chain.tiers for target in tier.targets))
+    return [one_line(f"{budget.owner}: {budget.terms}") for budget in dict.fromkeys(found) if budget is not None]
 
 
 def _timeout_text(offer: dict[str, Any]) -> str:

@@ -19,8 +19,10 @@ from router.config.units import duration
 from router.plan.log import default_folder, log_rules
 from router.request_log.lines import Line
 from router.request_log.reader import LogReader
+from router.request_log.users import names_in
 from router.views.money import dollars
 from router.views.requests import RequestFilter
+from router.views.trace import what_decided
 
 _LAST = 50  # requests that are shown where nothing says how many
 _POLL = 0.5  # seconds between two looks of --follow
@@ -44,6 +46,7 @@ _POLL = 0.5  # seconds between two looks of --follow
 @click.option("--provider", help="Of one provider.")
 @click.option("--target", help="Of one target.")
 @click.option("--caller", help="Of one caller.")
+@click.option("--user", help="Of one user: the name, or the hash that the log has of it.")
 @click.option("--code", help="Those that ended with this error code.")
 @click.option("--failed", is_flag=True, help="Those that failed.")
 @click.option("--slow", metavar="DURATION", help="Those that took this long, such as 5s.")
@@ -57,19 +60,20 @@ def command(
     since: str | None,
     until: str | None,
     slow: str | None,
+    user: str | None,
     count: int | None,
     ident: str | None,
     follow: bool,
     as_json: bool,
     **only: str | bool | None,
 ) -> int:
-    """The requests in the log on disk of FILE (telemetry: {log: {}}), the oldest first. No router has to run."""
+    """The requests in the log on disk of FILE (telemetry: {log: on}), the oldest first. No router has to run."""
     reader = LogReader(_folder(path))
     now = time.time()
     began, ended = moment("--since", since, now, 0.0), moment("--until", until, now, float("inf"))
     passing = RequestFilter(slow=None if slow is None else _duration("--slow", slow), **only)  # type: ignore[arg-type] # the options are its fields
     try:
-        lines = reader.lines(began, ended, passing)
+        lines = _of_user(reader, user, reader.lines(began, ended, passing))
         if ident is not None:
             return _show_trace(next((line for line in lines if line.id == ident), None), ident, as_json)
         shown = list(lines) if count == 0 else deque(lines, _LAST if count is None else count)
@@ -77,7 +81,7 @@ def command(
         if reader.unreadable:
             echo(unreadable(reader), err=True)
         if follow:
-            _show(_coming(reader, passing), as_json)
+            _show(_of_user(reader, user, _coming(reader, passing)), as_json)
     except OSError as error:
         raise Failure(f"{reader.folder} can't be read: {error.strerror}", UNREADABLE) from None
     except KeyboardInterrupt:
@@ -96,7 +100,7 @@ def _folder(path: str) -> Path:
         return folder
     if loaded.file is None:
         raise Failure(f"{path} has errors: signalbox check {path}", name="invalid_file")
-    what = "has no requests yet" if rules is not None else "has no log: write telemetry: {log: {}}"
+    what = "has no requests yet" if rules is not None else "has no log: write telemetry: {log: on}"
     raise Failure(f"{path} {what}", 3, name="no_log")
 
 
@@ -130,6 +134,14 @@ def unreadable(reader: LogReader) -> str:
     return f"{many} can't be read, since a process was killed within them, or somebody changed them: {one_line(few)}"
 
 
+def _of_user(reader: LogReader, user: str | None, lines: Iterator[Line]) -> Iterator[Line]:
+    """Those of one user, where one is asked for."""
+    if user is None:
+        return lines
+    names = names_in(reader.folder, user)
+    return (line for line in lines if line.user in names)
+
+
 def _coming(reader: LogReader, only: RequestFilter) -> Iterator[Line]:
     """The requests that are written after the last reading."""
     while True:
@@ -152,6 +164,7 @@ def _text(line: Line) -> str:
     tokens = "" if record.input_tokens is None else f"{record.input_tokens}+{record.output_tokens or 0} tok"
     tries = f"  {record.attempts} attempts" if record.attempts > 1 else ""
     caller = f"  {record.caller}" if record.caller else ""
+    caller += f"  user {line.user}" if line.user else ""
     caller += "  copy" if record.shadow else ""
     caller += "".join(f"  {name}={value}" for name, value in (record.tags or {}).items())
     outcome = style(one_line(record.code), fg="red") if record.code else style("ok", fg="green")
@@ -171,6 +184,8 @@ def _show_trace(line: Line | None, ident: str, as_json: bool) -> int:
         echo_json(msgspec.json.encode(line))
         return 0
     echo(_text(line))
+    for text in what_decided(line.rule, line.of_call or {}):
+        echo(text)
     for entry in line.trace.entries:
         echo(f"  +{entry.at * 1000:5.0f} ms  {entry.line()}")
     if line.captured is not None:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
@@ -63,7 +62,6 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
     Without a `serve` section it listens on 127.0.0.1:4180, for this machine alone. It follows the file. SIGTERM and
     Ctrl-C let what is under way end; a second one ends at once. SIGHUP reloads.
     """
-    _without_httpx_command()
     from router.cli.serve_lines import banner, serves
 
     def begun(listening: Sequence[Address]) -> None:
@@ -85,13 +83,6 @@ def command(path: str, addresses: tuple[str, ...], workers: int | None, quiet: b
             _serve(path, serving, shows, begun)
             return 0
         return _with_workers(plan, path, serving, shows, begun)
-
-
-def _without_httpx_command() -> None:
-    """Let httpx find no command line of its own, as where rich is not installed: this process never runs it, and it
-    takes 5 MB.
-    """
-    sys.modules.setdefault("httpx._main", ModuleType("httpx._main"))
 
 
 def _with_workers(plan: Plan, path: str, serving: Serving, shows: bool, begun: Begun) -> int:

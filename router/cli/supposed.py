@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from providers.embeddings import AnyRequest
 from providers.spelling import did_you_mean
 from providers.tags import why_no_tags
+from router.cli.call_options import params_of
 from router.cli.common import Failure
 from router.config.units import count
 from router.config.when_schema import NEEDED, SAID_OTHERWISE
@@ -29,14 +31,25 @@ class Supposed(RequestFacts):
 
     @classmethod
     def of(
-        cls, request: AnyRequest, tags: tuple[str, ...], tokens: str | None, needs: tuple[str, ...], at: str | None
+        cls,
+        request: AnyRequest,
+        tags: tuple[str, ...],
+        tokens: str | None,
+        needs: tuple[str, ...],
+        at: str | None,
+        of_key: Mapping[str, str],
     ) -> Supposed:
-        """Read the options; raises Failure where one is wrong."""
-        pairs = dict(_pair(tag) for tag in tags)
-        if why := why_no_tags(pairs):
+        """Read the options; raises Failure where one is wrong.
+
+        Args:
+            of_key: the tags of the client's key, which go before the call's.
+        """
+        said = params_of({"tags": tags}).get("tags", {})
+        if why := why_no_tags(said):
             raise Failure(f"--tags: {why}", _USAGE)
+        said = {**said, **of_key}
         wall = time.time() if at is None else _moment(at)
-        facts = cls(replace(request, tags=pairs or request.tags), streaming=True, clock=lambda: wall)
+        facts = cls(replace(request, tags=said or request.tags), streaming=True, clock=lambda: wall)
         facts.more_needs = frozenset(_need(name) for each in needs for name in each.split(","))
         facts.tokens = None if tokens is None else _tokens(tokens)
         if facts.tokens is not None:
@@ -61,13 +74,6 @@ def told_rules(chain: Chain, facts: RequestFacts) -> list[dict[str, Any]]:
         told.append({"rule": rule.line, "to": rule.to, "holds": holds, "why": f"no: {why}" if why else ""})
         is_decided = is_decided or holds
     return told
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise Failure(f'--tags takes NAME=VALUE, such as tier=free, not "{text}"', _USAGE)
-    return name, value
 
 
 def _tokens(text: str) -> int:

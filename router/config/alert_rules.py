@@ -28,7 +28,8 @@ def check_alerts(file: RoutesFile, origins: Mapping[Path_, Place], findings: Fin
         ):
             if text:
                 findings.add(origins.get(at, (1, 1)), at, text)
-        text = _never(file, alert)
+        is_of_others = alert.route not in (None, *file.routes) or alert.provider not in (None, *file.providers)
+        text = "" if is_of_others else _never(file, alert)
         if text:
             findings.add(origins.get(path, (1, 1)), path, text)
         first = seen.setdefault(alert, number)

@@ -104,6 +104,7 @@ class Findings:
         self._names = [name]
         self._secrets = _Secrets()
         self._sure = _Secrets()
+        self._renamed: dict[tuple[int, int], str] = {}
         self._known: set[int] = set()  # lines whose secrets are all blanked out by themselves
         # A dict is a set that keeps the order: a file may have thousands of mistakes.
         self._found: dict[tuple[Literal["error", "warning"], tuple[int, int], Path_, str], None] = {}
@@ -148,6 +149,10 @@ class Findings:
         if "#" not in text and all(len(secret) >= _LEAST and secret in text for secret in secrets):
             self._known.add(line)
 
+    def rename(self, places: Iterable[tuple[int, int]], words: str) -> None:
+        """Have whatever is told of these places say that another name is written there."""
+        self._renamed.update(dict.fromkeys(places, words))
+
     def add(
         self,
         at: tuple[int, int],
@@ -156,6 +161,8 @@ class Findings:
         *,
         severity: Literal["error", "warning"] = "error",
     ) -> None:
+        if at in self._renamed:
+            message = f"{message} ({self._renamed[at]})"
         self._found[severity, at, path, message] = None
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from router.config.diagnostics import Findings, Path_
+from router.config.names import target_places
 from router.config.schema import EmbedsConfig, RouteConfig, RoutesFile, TargetRef
 from router.config.yaml_reader import Place
 
@@ -265,8 +266,7 @@ def _shown(space: tuple[str, int | None]) -> str:
 
 def _refs(refs: tuple[TargetRef, ...], owner: Path_) -> Iterator[Use]:
     for index, ref in enumerate(refs):
-        path = (*owner, "targets")
-        yield Use(ref.model, ((*path, index, "model"), (*path, index), (*path, ref.model), path, owner))
+        yield Use(ref.model, target_places(owner, index, ref.model))
 
 
 def _of_fallback(route: str, index: int) -> tuple[Path_, ...]:

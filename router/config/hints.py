@@ -12,12 +12,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from providers.types import CompletionRequest
+from router.config.param_forms import PARAMS
 from router.config.schema import RoutesFile
+from router.config.when_schema import NEEDED
 from router.config.yaml_reader import Node
-
-_NO_PARAMS = {"model", "messages", "tools", "timeout", "prompt_cache", "native"}
-_PARAMS = frozenset(CompletionRequest.__struct_fields__) - _NO_PARAMS
 
 # Where the keys of a section stand, for people; "*" is a name or a number.
 _PLACES = {
@@ -96,6 +94,18 @@ _FOREIGN: Mapping[str, str] = {
         ("ssl_verify", "verify_ssl", "tls_verify", "insecure", "ca_bundle", "cafile"),
         "verify: /path/of/ca.pem (or false)",
     ),
+    **dict.fromkeys(
+        ("mirror", "mirroring", "traffic_mirror", "shadowing"), "shadow: {to: PROVIDER/MODEL, share: <5>%}"
+    ),
+    **dict.fromkeys(("canary", "split", "ab_test", "traffic_split"), "targets: {stable: 90, candidate: 10}"),
+    **dict.fromkeys(
+        ("condition", "conditions", "if", "rules", "match", "conditional"), "when: [{if: {tags: {plan: pro}}, to: …}]"
+    ),
+    **dict.fromkeys(
+        ("webhook", "webhooks", "slack", "notify", "alerting"), "alerts: [{on: breaker_open, to: https://…}]"
+    ),
+    **dict.fromkeys(("imports", "extends", "files"), "include: [teams/*.yaml]"),
+    **dict.fromkeys(("health_check", "healthcheck", "probe", "background_health_checks"), "health: {every: 30s}"),
     **dict.fromkeys(("http_proxy", "https_proxy", "proxies"), "proxy: http://localhost:3128"),
     **dict.fromkeys(
         ("max_input_tokens", "context_length", "context", "context_size", "max_context"), "context_window: <128k>"
@@ -134,6 +144,8 @@ _FOREIGN: Mapping[str, str] = {
 }
 
 
+_OTHER_CACHES = ("type", "kind", "backend", "host", "port", "url", "redis", "redis_url", "password", "db")
+
 # The same, in one section only: its whole place, or its last part.
 _RESIDENCE = ("region", "regions", "data_region", "residency", "data_residency", "location", "zone", "retention")
 _HERE: Mapping[tuple[str, str], str] = {
@@ -160,6 +172,23 @@ _HERE: Mapping[tuple[str, str], str] = {
     ("routes.*.targets.*", "name"): "model: PROVIDER/MODEL",
     ("routes.*.targets.*", "id"): "model: PROVIDER/MODEL",
     ("routes.*.fallbacks.*", "model"): "to: PROVIDER/MODEL",
+    **dict.fromkeys((("routes.*.when.*", name) for name in ("match", "condition", "where")), "if: {…}"),
+    **dict.fromkeys(
+        (("routes.*.when.*", name) for name in ("then", "target", "targets", "route", "model", "use")),
+        "to: the name of a route or model",
+    ),
+    ("if", "to"): "it beside if: {if: {…}, to: …}",
+    **dict.fromkeys((("if", name) for name in ("time", "at", "hour", "clock")), "hours: 22:00-06:00"),
+    **dict.fromkeys((("if", name) for name in ("day", "weekday", "weekdays")), "days: mon-fri"),
+    **dict.fromkeys((("if", name) for name in ("tz", "zone")), "timezone: Europe/Berlin"),
+    **dict.fromkeys(
+        (("if", name) for name in ("tokens", "prompt", "input_tokens", "length", "size")), 'prompt_tokens: "> 32k"'
+    ),
+    **dict.fromkeys((("if", name) for name in ("capabilities", "need", "requires", *NEEDED)), "needs: [tools, vision]"),
+    **dict.fromkeys(
+        (("if", name) for name in ("user", "end_user", "key", "client", "caller", "team", "metadata", "headers")),
+        "tags: {tier: free}, which calls and clients' keys say",
+    ),
     ("timeout", "request"): "total: <30>s",
     ("timeout", "stream"): "first_token: <30>s",
     ("retry", "max"): "max_attempts: <3>",
@@ -168,6 +197,14 @@ _HERE: Mapping[tuple[str, str], str] = {
     ("breaker", "timeout"): "open_for: <10>s",
     ("breaker", "failures"): "consecutive: <5>",
     ("", "host"): "serve: {listen: 127.0.0.1:8080}",
+    **{
+        ("serve", name): "listen: 127.0.0.1:8080" for name in ("host", "hostname", "ip", "interface", "url", "base_url")
+    },
+    **{("cache", name): "the cache that all share as shared: {url: ${REDIS_URL}}" for name in _OTHER_CACHES},
+    **{
+        ("", name): f"x-{name}, where it is there for its anchor (&name)"
+        for name in ("base", "common", "shared_config")
+    },
     ("", "targets"): "them under a route: routes: {chat: {targets: […]}}",
     ("", "model"): "it in a route: routes: {chat: openai/gpt-6-luna}",
     ("", "fallbacks"): "them under a route: routes: {chat: {targets: […], fallbacks: […]}}",
@@ -183,9 +220,16 @@ _LOOKS_LIKE: Mapping[str, str] = {
     "routes.*": "{targets: [openai/gpt-6-luna]}",
     "retry": "{max_attempts: <3>}",
     "breaker": "{consecutive: <3>, open_for: 10s}",
-    "cache": "{ttl: 1h}",
+    "routes.*.cache": "{ttl: 1h}",
+    "defaults.cache": "{ttl: 1h}",
+    "cache": "{path: /var/cache/signalbox}",
+    "if": "{tags: {tier: free}}",
+    "tls": "{cert: server.pem, key: server.key}",
     "hedge": "{after: 2s}",
     "limits": "{requests: <500>/min}",
+    "labels": "{region: eu}",
+    "require": "{region: eu}",
+    "log": "{path: logs, keep: 7d}",
     "shadow": "{to: PROVIDER/MODEL, share: 5%}",
     "price": "{input: 1.25, output: 10}, in US dollars per million tokens",
     "capabilities": "{vision: true}",
@@ -195,6 +239,19 @@ _LOOKS_LIKE: Mapping[str, str] = {
     "serve": "{listen: 127.0.0.1:8080}",
     "shared": '{url: "${REDIS_URL}"}',
     "defaults": "{timeout: 30s}",
+    "serve.keys": '{alice: "${SB_KEY_ALICE}"}',
+    "serve.keys.*": '{key: "${SB_KEY}", routes: [chat]}; its key alone, "${SB_KEY}", will do too',
+    "serve.names": '{"claude-*": chat}',
+    "serve.anonymous": "{routes: [chat]}",
+    "tags": "{tier: free}",
+    "accept": "{not_empty: true}",
+    "batch": "{wait: 5ms, most: 64}",
+    "timeout": "{total: 30s}",
+    "health": "{every: 30s, path: /health}",
+    "embeds": "{dimensions: 1536}",
+    "metrics": "{listen: 127.0.0.1:9180}",
+    "forward": "{headers: [x-request-id]}",
+    "client_cert": "{cert: client.pem, key: client.key}",
     "alerts.*": '{on: breaker_open, for: 1m, to: "${ALERT_URL}"}',
 }
 
@@ -248,7 +305,7 @@ def hint(path: tuple[str | int, ...], name: str, value: Node) -> str:
     words = _HERE.get((here, name)) or _HERE.get((here.rpartition(".")[2], name))
     if words:
         return f": write {_filled(words, value)}"
-    if name in _PARAMS:
+    if name in PARAMS and not here.endswith(".if"):
         where = "" if here in ("models.*", "routes.*", "routes.*.targets.*") else "it at a model or route, as "
         return f": write {where}params: {{{name}: {_number(value) or '…'}}}"
     for key in known.get(here, ()):  # in a section of this one

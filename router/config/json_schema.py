@@ -128,6 +128,7 @@ _SECTIONS = {
     "routes": "RouteConfig",
     "clients": "ClientKeyConfig",
     "shadows": "ShadowPolicy",
+    "telemetry": "Telemetry",
 }
 
 
@@ -139,7 +140,7 @@ def _add_values_alone(definitions: dict[str, Any]) -> None:
         alone = dict(definitions[whole["$ref"].rpartition("/")[2]]["properties"][first])
         if first == "usd":  # alone it has its sign
             alone["pattern"] = alone["pattern"].replace(r"\$?", r"\$", 1)
-        choices = [whole, alone, *([{"const": True}] if policy in ("hedge", "health") else [])]
+        choices = [whole, alone, *([{"const": True}] if policy in ("hedge", "health", "log") else [])]
         properties[policy] = {"description": whole["description"], "anyOf": choices}
 
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from providers.types import Requirement
 from router.config.diagnostics import Findings, Path_
 from router.config.labels import Labels, requirement, why_not_met
+from router.config.names import target_places
 from router.config.schema import RoutesFile, TargetRef
 from router.config.spelling import Spelling
 from router.config.yaml_reader import Place
@@ -83,20 +84,19 @@ def _check_route(file: RoutesFile, name: str, origins: Mapping[Path_, Place], fi
             text = f'"{place.target}" is never asked here: {why}'
             _add(findings, origins, (*path, "require"), text, "warning")
     shadow, own = file.routes[name].shadow, file.routes[name].require
+    line = findings.line(origins.get((*path, "require"), (1, 1)))
+    required = (requirement(f"route {name} ({line})", own),) if own else ()
     if shadow is not None and own:
-        required = (requirement(f"route {name}", own),)
         copied = list(_places(file, shadow.to, _lines(origins, findings), required)) if shadow.to in file.routes else []
         copied = copied or [_Place(shadow.to, name, required)]
         if all(_why(file, place) for place in copied):
             text = f"it would get no copies, since what the route requires holds for them too: {_told(file, copied)}"
             _add(findings, origins, (*path, "shadow", "to"), text)
-    for index, fallback in enumerate(file.routes[name].fallbacks):
-        if fallback.to in file.routes:
-            inner = list(_places(file, fallback.to, _lines(origins, findings), places[0].required))
-            if all(_why(file, place) for place in inner):
-                text = f'nobody of the route "{fallback.to}" is left here: {_told(file, inner)}'
-                at = next((at for at in ((*path, "fallbacks", index), (*path, "fallbacks")) if at in origins), path)
-                _add(findings, origins, at, text, "warning")
+    for inner_route, keys in _inner_routes(file, name):
+        inner = list(_places(file, inner_route, _lines(origins, findings), required))
+        if all(_why(file, place) for place in inner):
+            text = f'nobody of the route "{inner_route}" is left here: {_told(file, inner)}'
+            _add(findings, origins, next((at for at in keys if at in origins), path), text, "warning")
 
 
 def _check_key(file: RoutesFile, client: str, origins: Mapping[Path_, Place], findings: Findings) -> int:
@@ -127,6 +127,19 @@ def _check_key(file: RoutesFile, client: str, origins: Mapping[Path_, Place], fi
     text = f"nobody is left for this key on {shown}: {next(iter(empty.values()))}; {advice}"
     _add(findings, origins, path, text, "error" if is_error else "warning")
     return looks
+
+
+def _inner_routes(file: RoutesFile, name: str) -> Iterator[tuple[str, tuple[Path_, ...]]]:
+    """Yield the routes whose chains a route has, with the keys where it may name them."""
+    route, path = file.routes[name], ("routes", name)
+    tiers = [(path, route.targets), *(((*path, "fallbacks", i), each.tier) for i, each in enumerate(route.fallbacks))]
+    for owner, refs in tiers:
+        for number, ref in enumerate(refs):
+            if ref.weight > 0 and file.is_route(ref.model):
+                yield ref.model, target_places(owner, number, ref.model)
+    for number, fallback in enumerate(route.fallbacks):
+        if fallback.to in file.routes:
+            yield fallback.to, ((*path, "fallbacks", number), (*path, "fallbacks"))
 
 
 def _requirements(file: RoutesFile) -> Iterator[tuple[Path_, Labels]]:

@@ -10,6 +10,8 @@ from router.config.interpolate import Expanded
 from router.config.yaml_reader import core_scalar
 
 _FORM = "host:port, [ipv6]:port, :port (every address of this machine) or unix:/path"
+_LAST_PORT = 65_535
+_NO_PORT = f"a port is a number from 0 to {_LAST_PORT}; 0 takes any that is free"
 _PORT = re.compile(r"[0-9]{1,5}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
 _LONGEST_PATH = 103  # bytes of a socket's path: what macOS takes; Linux takes 107 (unix(7))
@@ -87,6 +89,8 @@ def read_address(text: object) -> Address:
     if isinstance(text, Expanded) and text.plain:
         text = core_scalar(text)
     if isinstance(text, int) and not isinstance(text, bool):
+        if not 0 <= text <= _LAST_PORT:
+            raise ValueError(_NO_PORT)
         raise ValueError(f"a port needs an address: write 127.0.0.1:{text} for this machine alone, or :{text} for all")
     if not isinstance(text, str):
         raise ValueError(f"this must be an address to listen on: {_FORM}")
@@ -99,8 +103,8 @@ def read_address(text: object) -> Address:
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         raise ValueError(f"the port is missing: write {_FORM}")
-    if not _PORT.fullmatch(port) or int(port) > 65_535:
-        raise ValueError("a port is a number from 0 to 65535; 0 takes any that is free")
+    if not _PORT.fullmatch(port) or int(port) > _LAST_PORT:
+        raise ValueError(_NO_PORT)
     return Address(_host(host), int(port))
 
 

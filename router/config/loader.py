@@ -19,6 +19,7 @@ from router.config.includes import Includes, Source
 from router.config.interpolate import Expanded, Interpolator, Unset, is_path
 from router.config.key_schema import AwsConfig, EntraConfig, GoogleConfig, KeyConfig
 from router.config.label_rules import check_labels, check_requirements
+from router.config.led_rules import check_led
 from router.config.reach import warn_of_unreached
 from router.config.route_breakers import check_breakers
 from router.config.route_names import take_aliases, write_routes
@@ -202,8 +203,8 @@ def _load(
         origins = {node.path: node.key_at for node in _all(root)}
     if root is not None and includes.is_whole:
         aliases = take_aliases(root, findings)
-        expand_shorthand(root)
-        write_routes(root, aliases)
+        expand_shorthand(root, findings)
+        write_routes(root, aliases, findings)
         for node in _all(root):  # the keys that a short form stands for are where it is
             origins.setdefault(node.path, node.key_at)
         file = validate(root, set(disabled), findings)
@@ -220,6 +221,7 @@ def _load(
             check_void(file, origins, findings)
             check_breakers(file, origins, findings)
             check_spread(file, origins, findings)
+            check_led(file, origins, aliases, findings)
             check_shared_budgets(file, origins, findings)
             check_shadows(file, origins, findings)
             check_alerts(file, origins, findings)

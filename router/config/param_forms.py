@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from providers.types import CompletionRequest, ServerTool
+
+_NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing", "tags")
+PARAMS: Mapping[str, Any] = {  # what `params` may have, with its type
+    **{name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS},
+    "server_tools": tuple[ServerTool | str, ...],  # their names will do
+}
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}
 

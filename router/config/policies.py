@@ -52,7 +52,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-_OF_REQUESTS = frozenset({("timeout", "total"), ("retry", "max_attempts"), ("retry", "budget")})  # not of one attempt
+OF_REQUESTS = frozenset({("timeout", "total"), ("retry", "max_attempts"), ("retry", "budget")})  # not of one attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,6 @@ def effective(
             continue
         for name in written.model_fields_set:
             value = getattr(written, name)
-            if value is not None and not (path in of_chains and (policy, name) in _OF_REQUESTS):
+            if value is not None and not (path in of_chains and (policy, name) in OF_REQUESTS):
                 values[name] = Effective(value, (*path, policy, name))
     return values

@@ -90,7 +90,9 @@ def warn_of_unreached(file: RoutesFile, root: Node, findings: Findings) -> None:
         most = effective(file, "retry", route=route)["max_attempts"]
         if most.value is None or not isinstance(most.origin, tuple):
             continue
-        names = [name for tier in unreached(file, route, most.value).values() for name in tier]
+        led = [route, *(rule.to for rule in file.routes[route].when if rule.to in file.routes and rule.to != route)]
+        tiers = [tier for each in led for tier in unreached(file, each, most.value).values()]
+        names = list(dict.fromkeys(name for tier in tiers for name in tier))
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             shown = f"{', '.join(names[:_SHOWN])}{more}"

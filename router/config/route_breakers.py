@@ -34,7 +34,14 @@ def breaker_routes(file: RoutesFile) -> Mapping[str, list[str]]:
 
 
 def check_breakers(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findings) -> None:
-    """Add an error for each target of which two routes say different things."""
+    """Add an error for each target of which two routes say different things, and a warning for each route that says
+    something of nobody.
+    """
+    for route, config in file.routes.items():
+        if config.breaker.model_fields_set and next(own_targets(file, route), None) is None:
+            path: Path_ = ("routes", route, "breaker")
+            text = "this is of nobody, since the route names other routes alone: write it there, or under models"
+            findings.add(origins.get(path, (1, 1)), path, text, severity="warning")
     for target, routes in breaker_routes(file).items():
         first = routes[0]
         for route in routes[1:]:

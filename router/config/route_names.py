@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from providers.printable import one_line
 from router.config.diagnostics import Findings, shown_way
 from router.config.globs import common_name, is_glob, specificity
 from router.config.yaml_reader import Node
@@ -32,21 +33,28 @@ def take_aliases(root: Node, findings: Findings) -> dict[str, str]:
     return {name: route for name, route in ends.items() if route is not None}
 
 
-def write_routes(root: Node, aliases: Mapping[str, str]) -> None:
-    """Write the route in the place of each alias of it, wherever the file names one."""
+def write_routes(root: Node, aliases: Mapping[str, str], findings: Findings) -> None:
+    """Write the route in the place of each alias of it, wherever the file names one; what is told of such a place says
+    both names.
+    """
+
+    def write(node: Node) -> None:
+        findings.rename((node.at, node.key_at), f'"{node.value}" is another name of "{aliases[node.value]}"')
+        node.value = aliases[node.value]
+
     for node in _users(root):
         if isinstance(node.value, str) and node.value in aliases:
-            node.value = aliases[node.value]
+            write(node)
     providers = [str(provider.path[-1]) for provider in _children(root.get("providers"))]
     for node in _targets(root):  # where provider/model-id goes before the route of this name
         if isinstance(node.value, str) and node.value in aliases and node.value.partition("/")[0] not in providers:
-            node.value = aliases[node.value]
+            write(node)
 
 
 def _check_name(name: str, node: Node, findings: Findings) -> None:
     if not name or len(name) > LONGEST or not name.isprintable() or any(map(str.isspace, name)):
         text = f"is no name of a route: it is 1 to {LONGEST} printed characters without white space"
-        findings.add(node.key_at, node.path, f'"{name[:LONGEST]}" {text}')
+        findings.add(node.key_at, node.path, f'"{one_line(name[:LONGEST])}" {text}')
 
 
 def _check_patterns(routes: Mapping[str, Node], findings: Findings) -> None:
@@ -106,6 +114,9 @@ def _users(root: Node) -> Iterator[Node]:
         yield from _children(serve.get("names"))
         for owner in (serve.get("anonymous"), *_children(serve.get("keys"))):
             yield from _children(owner and owner.get("routes"))
+    for alert in _children(root.get("alerts")):
+        if (of := alert.get("route")) is not None:
+            yield of
 
 
 def _targets(root: Node) -> Iterator[Node]:

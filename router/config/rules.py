@@ -7,17 +7,16 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from itertools import dropwhile
-from typing import Any, TypeGuard, get_type_hints
+from typing import Any, TypeGuard
 
 import msgspec
 
 from providers import catalog
 from providers.header_names import authenticates, belongs_to_connection
-from providers.types import CompletionRequest, ServerTool
 from router.config.diagnostics import Findings, shown_way
 from router.config.interpolate import Expanded, shown
 from router.config.key_rules import check_keys
-from router.config.param_forms import expected
+from router.config.param_forms import PARAMS, expected
 from router.config.param_rules import why_refused
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
@@ -28,9 +27,6 @@ from router.config.yaml_reader import Node, core_scalar
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_TOLD = 9  # names of providers that a message lists
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing", "tags")
-_PARAMS = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
-_PARAMS["server_tools"] = tuple[ServerTool | str, ...]  # their names will do
 
 
 def check_names(root: Node, disabled: Mapping[str, str], aliases: Collection[str], findings: Findings) -> None:
@@ -170,8 +166,8 @@ class _Rules:
 
     def _params(self, owner: Node) -> None:
         for name, node in _entries(owner.get("params")).items():
-            if name not in _PARAMS:
-                near = self._spelling.near(name, _PARAMS)
+            if name not in PARAMS:
+                near = self._spelling.near(name, PARAMS)
                 self._error(
                     node, f'no parameter is named "{name}"{near}; a vendor\'s own go in extra_body', at=node.key_at
                 )
@@ -181,9 +177,9 @@ class _Rules:
                     text = f'the header "{header}" goes along with no call; a key belongs under its provider'
                     self._error(node.value[header], text, at=node.value[header].key_at)
             try:
-                value = msgspec.convert(node.data(), _PARAMS[name])
+                value = msgspec.convert(node.data(), PARAMS[name])
             except msgspec.ValidationError:
-                self._error(node, f"this must be {expected(_PARAMS[name])}")
+                self._error(node, f"this must be {expected(PARAMS[name])}")
                 continue
             refused = why_refused(name, node, value)
             if refused is not None:

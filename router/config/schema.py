@@ -6,6 +6,7 @@ policy None means "not written"; `router.config.policies.effective` merges the l
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -182,14 +183,17 @@ class ClientCertificateConfig(Section):
 
 
 class HealthPolicy(Section):
-    """Asks a provider for its list of models now and then, which is free, to know that it is there."""
+    """Asks a provider for its list of models now and then, which is free, to know that it is there; or at a path."""
 
     every: Duration = key("How often it is asked.", 30.0)
+    path: Text | None = key("What its server has for it, such as /health; default: its list of models is asked for.")
 
     @model_validator(mode="after")
     def _fits(self) -> HealthPolicy:
         if self.every < LEAST_BETWEEN_CHECKS:
             raise ValueError("no server has to be asked more often than once a second: write 1s or more")
+        if self.path is not None and not re.fullmatch(r"/[!-~]*", self.path):
+            raise ValueError("path begins with a slash, under the server's host, such as /health")
         return self
 
 
@@ -204,6 +208,8 @@ class ErrorRule(Section):
     def _says_when(self) -> ErrorRule:
         if self.status is None and self.text is None:
             raise ValueError("an error is told by its status, its text, or both: write one")
+        if self.text is not None and not str(self.text).strip():
+            raise ValueError("an empty text is in every error: write some words of it, or its status")
         return self
 
 
@@ -239,7 +245,7 @@ class ProviderConfig(Section):
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
-    health: HealthPolicy | None = key("Asks it for its list of models now and then, to know that it is there.")
+    health: HealthPolicy | None = key("Asks it now and then, by its list of models or a path, whether it is there.")
     labels: Labels = key(_LABELS, {})
     shared: Flag = key("Whether limits, holds and breakers are those of all processes, where they share.", True)
     _disabled: bool = PrivateAttr(False)
@@ -406,11 +412,12 @@ class CacheStore(Section):
 
 
 class LogConfig(Section):
-    """A log of requests on disk; `log: {}` takes all of it as it comes."""
+    """A log of requests on disk; `log: on` takes all of it as it comes, `log: FOLDER` the rest."""
 
     path: Text | None = key("Its folder; default: one in the user's state folder, of this file.")
     keep: Duration = key("How long a request stays in it.", 604_800.0)
     max_size: Size = key("The largest size of all its files; the oldest go.", 500_000_000)
+    users: Literal["hashed", "plain", "off"] = key("How a request's user stands in it, if at all.", "hashed")
 
     @model_validator(mode="after")
     def _fits(self) -> LogConfig:

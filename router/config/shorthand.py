@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from router.config.diagnostics import Findings
 from router.config.yaml_reader import Node
 
+_ROUNDED = 1.0  # percent by which thirds and the like may miss 100
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _OF_TARGETS = ("model", "weight", "params")
 WITHOUT_SETTINGS = ("entra", "google", "aws")  # sources of keys that may be `default`
@@ -25,11 +27,12 @@ ALONE = {
     **{(owner, "hedge"): ("after",) for owner in ("defaults", "routes")},
     **{(owner, "budget"): ("usd",) for owner in ("providers", "routes", "clients", "shadows")},
     ("routes", "shadow"): ("to",),
+    ("telemetry", "log"): ("path",),
 }
 _HEDGED = "p95"  # what `hedge: true` waits for
 
 
-def expand_shorthand(root: Node) -> None:
+def expand_shorthand(root: Node, findings: Findings) -> None:
     """Make the long form of all short ones: `chat: mini`, `timeout: 30s`, `a: 70%`, a fallback that is no mapping …"""
     for owner, section in _sections(root):
         for (kind, name), keys in ALONE.items():
@@ -42,7 +45,7 @@ def expand_shorthand(root: Node) -> None:
         _keys(provider)
     _models(root)
     _clients(root)
-    _routes(root)
+    _routes(root, findings)
 
 
 def _keys(provider: Node) -> None:
@@ -69,9 +72,9 @@ def _key(node: Node) -> Node:
 
 def _sections(root: Node) -> Iterator[tuple[str, Node]]:
     """The sections that have policies, with the kind of each."""
-    defaults = root.get("defaults")
-    if defaults is not None and isinstance(defaults.value, dict):
-        yield "defaults", defaults
+    for name in ("defaults", "telemetry"):
+        if (section := root.get(name)) is not None and isinstance(section.value, dict):
+            yield name, section
     for owner in _OWNERS:
         for section in _named(root, owner):
             yield owner, section
@@ -93,8 +96,10 @@ def _policy(policy: Node, keys: tuple[str, ...]) -> Node:
         return policy
     if keys == ("after",) and value is True:
         value = _HEDGED
-    if keys == ("every",) and (value is True or value == "on"):
+    if keys in (("every",), ("path",)) and (value is True or value == "on"):
         return _like(policy, {})
+    if keys == ("path",) and not (isinstance(value, str) and value != "off"):
+        return policy
     if value is None or isinstance(value, dict | bool) or (isinstance(value, list) and keys != ("requests",)):
         return policy
     return _like(policy, {key: Node(value, (*policy.path, key), policy.at, policy.key_at) for key in keys})
@@ -126,7 +131,7 @@ def _clients(root: Node) -> None:
                     clients.value[name].value[policy] = _policy(written, ALONE["clients", policy])
 
 
-def _routes(root: Node) -> None:
+def _routes(root: Node, findings: Findings) -> None:
     routes = root.get("routes")
     if routes is None or not isinstance(routes.value, dict):
         return
@@ -136,7 +141,7 @@ def _routes(root: Node) -> None:
         rules = routes.value[name].get("when")
         if rules is not None and isinstance(rules.value, dict):
             routes.value[name].value["when"] = _like(rules, [_like(rules, rules.value)])
-        _targets(routes.value[name])
+        _targets(routes.value[name], findings)
         shadow = routes.value[name].get("shadow")
         if shadow is not None and (budget := shadow.get("budget")) is not None:
             shadow.value["budget"] = _policy(budget, ALONE["shadows", "budget"])
@@ -146,20 +151,20 @@ def _routes(root: Node) -> None:
         if isinstance(fallbacks.value, str | dict):
             routes.value[name].value["fallbacks"] = fallbacks = _like(fallbacks, [_like(fallbacks, fallbacks.value)])
         if isinstance(fallbacks.value, list):
-            fallbacks.value = [_fallback(item) for item in fallbacks.value]
+            fallbacks.value = [_fallback(item, findings) for item in fallbacks.value]
 
 
-def _fallback(item: Node) -> Node:
+def _fallback(item: Node, findings: Findings) -> Node:
     if isinstance(item.value, str):
         return _mapping(item, to=item)
-    _targets(item)
+    _targets(item, findings)
     codes = item.get("on")
     if codes is not None and isinstance(codes.value, str):
         item.value["on"] = _like(codes, [codes])
     return item
 
 
-def _targets(owner: Node) -> None:
+def _targets(owner: Node, findings: Findings) -> None:
     targets = owner.get("targets")
     if targets is None:
         return
@@ -171,7 +176,10 @@ def _targets(owner: Node) -> None:
         made = [_target(item) for item in targets.value]
     else:
         return
-    _percents([weight for target in made if (weight := target.get("weight")) is not None], len(made))
+    total = _percents([weight for target in made if (weight := target.get("weight")) is not None], len(made))
+    if abs(total - 100) >= _ROUNDED:
+        text = f"the shares come to {total:g}%, of which each gets its part: make them 100%"
+        findings.add(targets.key_at, targets.path, text, severity="warning")
     owner.value["targets"] = _like(targets, made)
 
 
@@ -194,12 +202,18 @@ def _weighted(name: str, weight: Node) -> Node:
     return _mapping(weight, model=Node(name, weight.path[:-1], weight.key_at, weight.key_at), weight=weight)
 
 
-def _percents(weights: list[Node], targets: int) -> None:
-    """Make numbers of weights in percent, where all of a tier are."""
+def _percents(weights: list[Node], targets: int) -> float:
+    """Make numbers of weights in percent, where all of a tier are; returns their sum, which is 100 for others.
+
+    With a 0 among them one is being drained: what is left need be no whole.
+    """
     found = [_PERCENT.fullmatch(weight.value) if isinstance(weight.value, str) else None for weight in weights]
-    if len(found) == targets and all(found):
+    if found and len(found) == targets and all(found):
         for weight, match in zip(weights, found, strict=True):
             weight.value = float(match[1]) if match else weight.value
+        if all(weight.value for weight in weights):
+            return float(sum(weight.value for weight in weights))
+    return 100.0
 
 
 def _mapping(node: Node, **entries: Node) -> Node:

@@ -39,10 +39,10 @@ _MEANS_OFF = frozenset(
     ("", "none", "no", "null", "~", "never", "false", "true", "disabled", "inf", "infinite", "unlimited")
 )
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
-_AMOUNT = re.compile(rf"({_NUMBER})\s{{0,9}}([A-Za-z]*)")
-_RATE = re.compile(rf"({_NUMBER}\s{{0,9}}[kM]?)\s{{0,9}}/\s{{0,9}}([a-z]+)")
-_PERCENT = re.compile(rf"({_NUMBER})\s{{0,9}}%")
-_BUDGET = re.compile(rf"\$\s{{0,9}}({_NUMBER})\s{{0,9}}/\s{{0,9}}([a-z]+)")
+_AMOUNT = rf"({_NUMBER})\s{{0,9}}([A-Za-z]*)"
+_RATE = rf"({_NUMBER}\s{{0,9}}[kM]?)\s{{0,9}}/\s{{0,9}}([a-z]+)"
+_PERCENT = rf"({_NUMBER})\s{{0,9}}%"
+_BUDGET = rf"\$\s{{0,9}}({_NUMBER})\s{{0,9}}/\s{{0,9}}([a-z]+)"
 
 
 class Allowance(NamedTuple):
@@ -134,7 +134,7 @@ def _rate(value: object) -> tuple[Decimal, Decimal]:
     if _is_number(value):
         raise ValueError(f"a rate needs a period: write {shown(value)}/min or {shown(value)}/s")
     form = "a rate, such as 10/s, 500/min, 200k/min or 5k/h"
-    found = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = re.fullmatch(_RATE, value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{_quoted(value)} is not {form}")
     return _amount(found[1], COUNTS, form), _period(found[2], value, form)
@@ -145,7 +145,7 @@ def percent(value: object) -> float:
     if _is_number(value):
         meant = f"{_plain(_decimal(float(value)) * 100)}% or " if 0 < float(value) < 1 else ""
         raise ValueError(f"a percentage needs its sign: write {meant}{shown(value)}%")
-    found = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = re.fullmatch(_PERCENT, value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{_quoted(value)} is not a percentage, such as 50%")
     fraction = Decimal(found[1]) / 100
@@ -159,7 +159,7 @@ def budget(value: object) -> tuple[float, float]:
     form = "a budget, such as $20/d, $300/month or {usd: 20/day}"
     if isinstance(value, Mapping) and set(value) == {"usd"}:
         value = f"${value['usd']}"
-    found = _BUDGET.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = re.fullmatch(_BUDGET, value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f"{_quoted(value)} is not {form}")
     return float(Decimal(found[1])), float(_period(found[2], value, form, BUDGET_PERIODS))
@@ -213,7 +213,7 @@ def format_percent(fraction: float) -> str:
 
 
 def _amount(value: object, units: Mapping[str, Decimal], form: str) -> Decimal:
-    found = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = re.fullmatch(_AMOUNT, value.strip()) if isinstance(value, str) else None
     if found is None or found[2] not in units:
         raise ValueError(f"{_quoted(value)} is not {form}")
     return Decimal(found[1]) * units[found[2]]

@@ -76,7 +76,8 @@ def _report(
         return  # its variable is not set, which has been reported
     if kind == "missing":
         missing = str(rest[0]) if rest else str(loc[-1])
-        if (child := node.get(missing)) is None or not child.unset:
+        child = node.get(missing)
+        if (child is None or not child.unset) and not _is_meant(model, node, loc, missing, spelling):
             like = example((*node.path, missing), Node(None, (), (1, 1), (1, 1))).replace(", such as", ": write")
             findings.add(node.key_at, node.path, f'"{missing}" is missing{like}')
     elif kind == "extra_forbidden":
@@ -114,8 +115,30 @@ def _unknown(
     if below_key and not close:  # it may be a key, and is not repeated
         findings.add(node.key_at, node.path[:-1], f"no key has this name here{known}")
         return
-    near = hint(node.path[:-1], name, node) or close or known
+    key, glued, value = name.partition(":")
+    if glued and value and key in keys:  # the value may be a key
+        findings.add(node.key_at, (*node.path[:-1], key), f"a space is missing after this colon: write {key}: …")
+        return
+    near = hint(node.path[:-1], name, node) or close or known or _of_ones_own(node, loc)
     findings.add(node.key_at, node.path, f'no key is named "{name}" here{near}')
+
+
+def _of_ones_own(node: Node, loc: tuple[str | int, ...]) -> str:
+    is_section = len(loc) == 1 and isinstance(node.value, dict | list)
+    return f": what is there for its anchor (&name) is called x-{loc[0]}" if is_section else ""
+
+
+def _is_meant(model: type[BaseModel], node: Node, loc: tuple[str | int, ...], missing: str, spelling: Spelling) -> bool:
+    """Whether a key of this section that is not known was meant to be the missing one, which its own finding says."""
+    keys = _keys_at(model, loc[:-1])
+    others = [(name, child) for name, child in node.value.items() if name not in keys] if keys else []
+    return any(
+        name.startswith(f"{missing}:")
+        or (hint(node.path, name, child) or spelling.near(name, keys)).startswith(
+            (f": write {missing}:", f' (did you mean "{missing}"')
+        )
+        for name, child in others
+    )
 
 
 def _is_null(node: Node) -> bool:

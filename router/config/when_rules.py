@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from providers import catalog
 from router.config.diagnostics import Findings, Path_
+from router.config.names import target_places
 from router.config.schema import RouteConfig, RoutesFile
 from router.config.when_schema import DAY, ENDLESS, Condition, RuleConfig, TokenBounds
 from router.config.yaml_reader import Place
@@ -32,9 +33,11 @@ def check_when(file: RoutesFile, origins: Mapping[Path_, Place], findings: Findi
             text = "this rule always holds, so that the route's own targets are never asked: give it an if, or write"
             text += " its route as the targets"
             findings.add(origins.get(path, (1, 1)), path, text, severity="warning")
-    for name, inner, path in _where_rules_sleep(file):
-        text = f'the rules of "{inner}" hold for those who ask for it, not where it serves "{name}"'
-        findings.add(origins.get(path, (1, 1)), path, text, severity="warning")
+    for name, inner, keys in served(file):
+        if file.routes[inner].when:
+            text = f'the rules of "{inner}" hold for those who ask for it, not where it serves "{name}"'
+            path = next((key for key in keys if key in origins), ("routes", name))
+            findings.add(origins.get(path, (1, 1)), path, text, severity="warning")
 
 
 def _hidden(rules: Sequence[RuleConfig], number: int, told: Sequence[str]) -> str:
@@ -157,22 +160,24 @@ def _window(file: RoutesFile, name: str) -> int | None:
     return catalog.named(config.kind, model_id).context_window if config.base_url is None else None
 
 
-def _where_rules_sleep(file: RoutesFile) -> Iterator[tuple[str, str, Path_]]:
-    """Yield the routes with rules that serve others, where the rules do not hold."""
+def served(file: RoutesFile) -> Iterator[tuple[str, str, tuple[Path_, ...]]]:
+    """Yield the routes that others serve: the other's name, theirs, and the keys where that may name them."""
     for name, route in file.routes.items():
-        for inner, path in _served_by(file, name, route):
-            if inner != name and file.routes[inner].when:
-                yield name, inner, path
+        yield from ((name, inner, keys) for inner, keys in _served_by(file, name, route) if inner != name)
 
 
-def _served_by(file: RoutesFile, name: str, route: RouteConfig) -> Iterator[tuple[str, Path_]]:
-    for ref in route.targets:
+def _served_by(file: RoutesFile, name: str, route: RouteConfig) -> Iterator[tuple[str, tuple[Path_, ...]]]:
+    path = ("routes", name)
+    for index, ref in enumerate(route.targets):
         if file.is_route(ref.model):
-            yield ref.model, ("routes", name, "targets")
+            yield ref.model, target_places(path, index, ref.model)
     for number, fallback in enumerate(route.fallbacks):
-        for inner in (fallback.to, *(ref.model for ref in fallback.tier)):
-            if inner is not None and inner in file.routes:
-                yield inner, ("routes", name, "fallbacks", number)
+        owner = (*path, "fallbacks", number)
+        if fallback.to in file.routes:
+            yield str(fallback.to), (owner, (*path, "fallbacks"))
+        for index, ref in enumerate(fallback.tier):
+            if file.is_route(ref.model):
+                yield ref.model, target_places(owner, index, ref.model)
     for number, rule in enumerate(route.when):
         if rule.to in file.routes:
-            yield rule.to, ("routes", name, "when", number)
+            yield rule.to, ((*path, "when", number),)

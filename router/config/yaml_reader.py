@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from router.config.diagnostics import Findings, Path_
+from router.config.yaml_errors import TOO_DEEP, explain
 
 MAX_NODES = 100_000
 MAX_TEXT = 4 * 1024 * 1024  # characters, once aliases are filled in
@@ -24,9 +25,7 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 _INT = re.compile(r"[-+]?[0-9]{1,300}")
 _BASED = re.compile(r"0o[0-7]{1,100}|0x[0-9a-fA-F]{1,100}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_FOLDED = re.compile(r":\s+(>=?\s*[0-9$][^,}#]*)")  # a comparison, which YAML takes for the head of a block
 _INF = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen at run time
@@ -91,7 +90,8 @@ def read_yaml(text: str, findings: Findings, *, needs: str = "providers and rout
             return None
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        _explain(error, text, findings)
+        at, words = explain(error, text, MAX_DEPTH)
+        findings.add(at, (), words)
         return None
     if root is None:
         findings.add((1, 1), (), f"the file is empty; it needs {needs}")
@@ -117,7 +117,7 @@ def _too_deep(text: str, findings: Findings) -> bool:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                findings.add(_at(event), (), _TOO_DEEP)
+                findings.add(_at(event), (), TOO_DEEP.format(MAX_DEPTH))
                 return True
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
@@ -132,27 +132,6 @@ def _has_tabs(text: str, findings: Findings) -> bool:
             findings.add((number, indent.index("\t") + 1), (), "a tab; YAML is indented with spaces")
             found = True
     return found
-
-
-def _explain(error: yaml.MarkedYAMLError, text: str, findings: Findings) -> None:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    lines = text.splitlines()
-    source = lines[line - 1] if line <= len(lines) else ""
-    if source[max(column - 2, 0) : column] == "${":
-        end = source.find("}", column)
-        name = source[column - 2 : end + 1] if end > 0 else "${NAME}"
-        findings.add((line, column - 1), (), f'inside [ ] or {{ }} a variable needs quotes: "{name}"')
-    elif (folded := _FOLDED.search(source)) is not None and folded.start(1) < column <= folded.end():
-        findings.add((line, folded.start(1) + 1), (), f'a value that begins with > needs quotes: "{folded[1].strip()}"')
-    elif source[column - 1 : column] == "\t":
-        findings.add((line, column), (), "a tab; YAML is written with spaces")
-    elif "single document" in str(error):
-        findings.add((line, column), (), "a second document (---); one file has one")
-    elif "nesting depth" in str(error):  # libyaml's own bound, which some versions reach before ours
-        findings.add((line, column), (), _TOO_DEEP)
-    else:
-        findings.add((line, column), (), f"this is not YAML: {error.problem or error.context}")
 
 
 class _Stop(Exception):
@@ -223,7 +202,7 @@ class _Walk:
         if self._nodes > MAX_NODES:
             raise _Stop(f"over {MAX_NODES:,} values once aliases are filled in; the file is without bound")
         if depth > MAX_DEPTH:
-            raise _Stop(f"{_TOO_DEEP} (do anchors go in a circle?)")
+            raise _Stop(f"{TOO_DEEP.format(MAX_DEPTH)} (do anchors go in a circle?)")
 
 
 def _at(node: yaml.Node | yaml.Event) -> Place:

@@ -142,7 +142,7 @@ class Engine:
             if self.closed:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
-            trace.caller = request.caller
+            trace.caller, trace.user = request.caller, request.user or request.end_user
             if request.tags:
                 trace.tags = dict(request.tags)
             chain = self.chain(route)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar
 
 import msgspec
@@ -21,10 +20,10 @@ from providers.types import CompletionResponse
 from router.cleanup import to_the_end
 from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
-from router.engine.decide import decide, hedge_after
-from router.engine.eligibility import is_final, next_try
+from router.engine.decide import decide, first_call, hedge_after
+from router.engine.eligibility import Progress, is_final, next_try
 from router.engine.paid import Answer, cost_of, with_routing_info
-from router.engine.steps import Call, End, Failed, Slow
+from router.engine.steps import Call, Decision, End, Failed, Outcome, Slow, Step
 from router.engine.waiting import admitted, afford, wait
 from router.errors import RouteExhausted, give_trace
 from router.plan.target import Target
@@ -121,7 +120,9 @@ class FailOver(Generic[T]):
         self._context = context
         self._attempt = attempt
         self._discard = discard
-        self._walk = decide(context)
+        self._progress = Progress()
+        self._opening: Call | None = None  # the call that the request began with
+        self._walk: Decision | None = None  # made when that came to nothing
         self._error: ProviderError | None = None
         self._refused: CompletionResponse | None = None  # the last answer that was not taken
         self._delivered: Call | None = None
@@ -130,11 +131,10 @@ class FailOver(Generic[T]):
         self._context.retry_budget.request(self._context.began)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         context = self._context
-        self._walk.close()
+        if self._walk is not None:
+            self._walk.close()
         if context.recorder.number and context.permit is None:
             return  # it was answered, and all is told
         now = context.clock()
@@ -166,19 +166,30 @@ class FailOver(Generic[T]):
         if context.spending is not None:
             await afford(context)
         try:
-            step = next(self._walk) if broken is None else self._walk.send(Failed(broken, self._delivered))
+            if broken is None:
+                self._opening = first_call(context, self._progress)
+            step = self._next(Failed(broken, self._delivered)) if broken else self._opening or self._next(None)
             while True:
                 if not isinstance(step, Call):
-                    step = self._walk.send(await wait(step, context))
+                    step = self._next(await wait(step, context))
                     continue
                 after = None if context.chain.hedge is None else hedge_after(context, step.target)
                 delivered = await (self._try(step) if after is None else self._race(step, after))
                 if not isinstance(delivered, Failed):
                     self._delivered = delivered.call
                     return delivered
-                step = self._walk.send(delivered)
+                step = self._next(delivered)
         except StopIteration as end:
             raise self._exhausted(end.value) from self._error
+
+    def _next(self, outcome: Outcome) -> Step:
+        """Return the next step of the walk after this outcome; raises StopIteration at its end."""
+        if self._walk is None:
+            self._walk = decide(self._context, self._progress, self._opening)
+            step = next(self._walk)
+            if self._opening is None:
+                return step
+        return self._walk.send(outcome)
 
     async def _try(self, call: Call) -> Delivery[T] | Failed:
         """Make one attempt, and write it into the trace."""
@@ -222,7 +233,7 @@ class FailOver(Generic[T]):
         while True:
             done, _ = await asyncio.wait(racing, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                step = self._walk.send(Slow())
+                step = self._next(Slow())
                 if isinstance(step, Call):
                     self._launch(step, racing)
                 else:
@@ -236,7 +247,7 @@ class FailOver(Generic[T]):
                 failed = self._failed(call, lease, failure)
                 if not racing or (is_final(failure) and not call.hedge):  # one of a hedge does not end the first
                     return failed
-                self._walk.send(replace(failed, others=True))
+                self._next(replace(failed, others=True))
                 patience = after  # those that are left may be slow, too
             except Exception:  # of an app's own function that looks at answers
                 self._given_up(call, lease)
@@ -314,9 +325,8 @@ class FailOver(Generic[T]):
         context.trace.seconds = context.clock() - context.began
         if end.is_callers_fault and self._error is not None:
             return self._error
-        exhausted = RouteExhausted(
-            context.chain.route, context.trace, note=end.note, retry_after=_retry_after(self._error, context, end.tiers)
-        )
+        after = _retry_after(self._error, context, end.tiers)
+        exhausted = RouteExhausted(context.chain.route, context.trace, note=end.note, retry_after=after)
         exhausted.partial = self._refused
         return exhausted
 

@@ -18,6 +18,7 @@ from router.plan.target import Target
 
 ROUTING = frozenset(Routing.__struct_fields__)
 _BREAKS = get_args(OnStreamBreak)
+_SHOWN = 4  # names in a message
 _CALL = "the call"  # who requires what a call does
 
 
@@ -120,8 +121,11 @@ def as_asked(plan: Plan, chain: Chain, routing: Routing) -> Chain:
     for param, names in (("only", routing.only), ("avoid", routing.avoid)):
         for name in names:
             if not any(_is_meant(target, name) for target in chain.targets) and not _is_known(plan, name):
-                near = did_you_mean(name, {*plan.file.providers, *plan.file.models, *(t.name for t in chain.targets)})
-                invalid(f'{param}: no provider, model or target is named "{name}"{near}')
+                known = {*plan.file.providers, *plan.file.models, *(target.name for target in chain.targets)}
+                if name in plan.file.routes or name in plan.names.aliases:
+                    few = ", ".join(list(dict.fromkeys(target.name for target in chain.targets))[:_SHOWN])
+                    invalid(f'{param}: "{name}" is a route: name providers, models or targets, such as {few}')
+                invalid(f'{param}: no provider, model or target is named "{name}"{did_you_mean(name, known)}')
     if routing == Routing(require=routing.require, credentials=routing.credentials):
         return chain  # the same for all such calls
     retry = chain.retry if routing.max_attempts is None else replace(chain.retry, max_attempts=routing.max_attempts)
@@ -148,4 +152,5 @@ def _is_meant(target: Target, name: str) -> bool:
 
 def _is_known(plan: Plan, name: str) -> bool:
     """Say whether the file has the name, if not on this route: what is avoided everywhere may be named on each."""
-    return name in plan.file.providers or plan.file.resolve_target(name) is not None or name in plan.chains
+    is_target = name in plan.chains and name not in plan.file.routes  # a model with params that a route gives it
+    return is_target or name in plan.file.providers or plan.file.resolve_target(name) is not None

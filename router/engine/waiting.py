@@ -12,6 +12,7 @@ from router.errors import RouteExhausted
 from router.state.any_rate import PATIENCE
 from router.state.clients import Permit, reserved_soon
 from router.state.limits import RateLimits
+from router.views import spans
 
 _ROUNDING = 1e-6  # seconds
 
@@ -48,7 +49,7 @@ async def admitted(context: RequestContext, limits: RateLimits) -> Permit:
             limits.release_slot()
     if reserved is None:
         kind = "requests" if waits[0] >= waits[1] else "tokens"
-        text = f"its own limit of {kind} allows the next in {max(waits):.3g} s"
+        text = f"its own limit of {kind} allows the next in {spans.wait(max(waits))}"
         raise _limited(context, text, max(waits))
     return Permit(limits, reserved, needs.prompt_tokens, has_place=True)
 

@@ -67,7 +67,9 @@ _OPERATIONS = {"answers": "chat", "embeddings": "embeddings", "ranks": "rerank"}
 
 
 class _Spans:
-    """Listens to a router, and makes spans and metrics of its requests."""
+    """Listens to a router, and makes spans and metrics of its requests; of copies for a shadow spans alone."""
+
+    takes_copies = True
 
     def __init__(self, telemetry: Telemetry, tracer: trace.Tracer, meter: metrics.Meter) -> None:
         self._telemetry = telemetry
@@ -106,6 +108,15 @@ class _Spans:
         if request_trace.caller is not None:
             attributes["signalbox.caller"] = request_trace.caller
         attributes |= {f"signalbox.tag.{name}": value for name, value in (request_trace.tags or {}).items()}
+        answer = request_trace.answer
+        told = {
+            "signalbox.asked": request_trace.asked,
+            "signalbox.rule": request_trace.rule,
+            "signalbox.chain": "" if answer is None else answer.chain,
+        }
+        attributes |= {name: text for name, text in told.items() if text}
+        if recorder.route.telemetry.is_of_copies:
+            attributes["signalbox.shadow"] = True
         if recorder.target is not None:
             attributes |= {"signalbox.target": recorder.target.name} | self._called(recorder.target.name)
             attributes["gen_ai.request.model"] = recorder.target.model
@@ -124,7 +135,8 @@ class _Spans:
         for attempt in attempts.values():
             self._attempt(attempt, recorder, response, inside)
         span.end(self._nanoseconds(recorder.began + recorder.outcome.seconds))
-        self._record(recorder, response, attributes)
+        if not recorder.route.telemetry.is_of_copies:
+            self._record(recorder, response, attributes)
 
     def _nanoseconds(self, loop_time: float) -> int:
         return int((loop_time + self._telemetry.offset) * 1e9)
@@ -174,6 +186,8 @@ class _Spans:
             **self._called(attempt.target),
         }
         attributes |= {"signalbox.tier": attempt.tier, "signalbox.hedge": attempt.hedge}
+        if attempt.chain:
+            attributes["signalbox.chain"] = attempt.chain
         if answers:
             attributes |= self._result(recorder, response)
         elif attempt.code is not None:

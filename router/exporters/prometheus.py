@@ -9,6 +9,7 @@ Nothing is counted twice: a scrape reads what the router counts anyway. It may c
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -155,15 +156,17 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
     for target in snapshot.targets:
         health.add_metric([target.provider, target.name, target.health.state], 1)
     yield health
+    yield from _shadows(snapshot)
     spent = GaugeMetricFamily("signalbox_budget_spent_usd", "Spent in the current period", labels=["scope", "name"])
     limit = GaugeMetricFamily("signalbox_budget_limit_usd", "The budget of a period", labels=["scope", "name"])
     for budget in snapshot.spending:
-        if budget.of:  # of one of many users: there is no end of names
+        if budget.of:  # of one of many users: there is no end of names (see `_values`)
             continue
         if budget.used is not None:
             spent.add_metric([budget.scope, budget.name], budget.used)
         limit.add_metric([budget.scope, budget.name], budget.limit)
     yield from (spent, limit)
+    yield from _values(snapshot)
     for name, words, value in (
         ("entries", "Answers that are stored", snapshot.cache.entries),
         ("bytes", "Bytes of stored answers", snapshot.cache.bytes),
@@ -182,6 +185,48 @@ def _state(snapshot: Snapshot) -> Iterator[Metric]:
     revision = GaugeMetricFamily("signalbox_revision", "1 for the revision that runs", labels=["revision"])
     revision.add_metric([snapshot.revision], 1)
     yield revision
+
+
+def _shadows(snapshot: Snapshot) -> Iterator[Metric]:
+    """Give the copies of requests, which stand in no other figures."""
+    labels = ["route", "to"]
+    copies = CounterMetricFamily("signalbox_shadow_copies", "Copies of requests", labels=[*labels, "outcome"])
+    errors = CounterMetricFamily("signalbox_shadow_errors", "Failed copies by code", labels=[*labels, "code"])
+    compared = [
+        CounterMetricFamily(f"signalbox_shadow_{name}", f"{words}, beside those of callers", labels=[*labels, "of"])
+        for name, words in (("cost_usd", "US dollars for copies"), ("seconds", "Times of answers to copies"))
+    ]
+    for shadow in snapshot.shadows:
+        key = [shadow.route, shadow.to]
+        for outcome, count in (("succeeded", shadow.answered), ("failed", shadow.failed), ("left_out", shadow.dropped)):
+            copies.add_metric([*key, outcome], count)
+        for code, failures in shadow.codes.items():
+            errors.add_metric([*key, code], failures)
+        sums = ((shadow.cost, shadow.cost_of_callers), (shadow.seconds, shadow.of_callers))
+        for family, pair in zip(compared, sums, strict=True):
+            for whose, value in zip(("copies", "callers"), pair, strict=True):
+                family.add_metric([*key, whose], value)
+    if snapshot.shadows:
+        yield from (copies, errors, *compared)
+
+
+def _values(snapshot: Snapshot) -> Iterator[Metric]:
+    """Give what there is of budgets by user and the like without their names, of which there is no end."""
+    labels, most = ["scope", "name"], dict[tuple[str, str], float]()
+    for budget in snapshot.spending:
+        if budget.of:
+            part = (budget.used or 0.0) / budget.limit if budget.limit else 1.0
+            most[budget.scope, budget.name] = max(part, most.get((budget.scope, budget.name), 0.0))
+    used_up = Counter((budget.scope, budget.name) for budget in snapshot.high if (budget.used or 0.0) >= budget.limit)
+    highest = GaugeMetricFamily(
+        "signalbox_budget_by_value_highest_ratio", "Spent by the user (or the like) who spent the most", labels=labels
+    )
+    count = GaugeMetricFamily("signalbox_budget_by_value_used_up", "Users whose budget is used up", labels=labels)
+    for key, part in most.items():
+        highest.add_metric([*key], part)
+        count.add_metric([*key], used_up[key])
+    if most:
+        yield from (highest, count)
 
 
 def _outcomes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from providers.errors import ErrorCode
@@ -141,7 +142,8 @@ class _Exchange:
         body = answered.body
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answered.headers.items()]
         if isinstance(body, bytes):
-            headers.append((b"content-length", str(len(body)).encode()))
+            if answered.status != HTTPStatus.NO_CONTENT:
+                headers.append((b"content-length", str(len(body)).encode()))
             await self._send({"type": "http.response.start", "status": answered.status, "headers": headers})
             shown = b"" if self._scope["method"] == "HEAD" else body
             await self._send({"type": "http.response.body", "body": shown})

@@ -28,7 +28,7 @@ from router.gateway.envelopes import Envelopes, Sealing
 from router.gateway.errors import UnknownModel
 from router.gateway.exchange import JSON, Answered, Asked, Headers, json_answer
 from router.gateway.faces.face import Face
-from router.gateway.native import read_body, speaks
+from router.gateway.native import read_body, speaks, without_user
 from router.gateway.record import CANCELLED, Record
 from router.gateway.stream_body import StreamBody
 from router.gateway.writing import StreamWriting
@@ -105,11 +105,15 @@ class Call:
             untranslatable = untranslatable or error
         if untranslatable is not None and not speaks(self.router, self.router.chain(route), self.face, request):
             raise untranslatable
-        native = None
+        own, metadata, native = body, request.metadata, None
+        if not self.serving.forward_user:
+            own = without_user(body)
+            if own is not body and metadata:
+                metadata = own["metadata"] or None
         if self.face.protocol is not None:
             needed = "" if untranslatable is None else untranslatable.message
             headers = self._forwarded(asked.headers)
-            native = Native(self.face.protocol, body, headers, is_sealed, only_there=needed)
+            native = Native(self.face.protocol, own, headers, is_sealed, only_there=needed)
         request = replace(
             request,
             # Whose request it is; nothing of that goes to a vendor.
@@ -118,6 +122,7 @@ class Call:
             tags=self.tags_of(asked.headers, body),
             affinity=_session(asked.headers, body),
             user=request.user if self.serving.forward_user else None,
+            metadata=metadata,
             routing=self.routing(asked.headers),
             end_user=request.user,
             native=native,

@@ -7,23 +7,33 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
 from aiohttp import StreamReader
-from aiohttp.http import RawRequestMessage
-from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError  # `aiohttp.web` would take another MB
 from aiohttp.web_server import Server
 
-from providers.wire.writing import encode
+from router.gateway.full import Full
+from router.gateway.half_closed import HalfClosed
+from router.gateway.unreadable import (
+    FIELD,
+    HEAD,
+    LINE,
+    TOO_LARGE,
+    TOO_SLOW,
+    last_words,
+    new_parser,
+    readable_before,
+    why_not_spoken,
+    why_unreadable,
+)
 
 log = logging.getLogger("signalbox.gateway")
 
-_LINE, _FIELD = 16_384, 32_768  # bytes of a request's first line, and of a header
 _LINGER = 10.0  # seconds in which a client may send the rest of a body that nobody reads
 _REFUSED = 64  # connections that are told at the same time that there are too many; more are closed without a word
-_GOODBYE = 1.0  # seconds in which such a client has to read it
+_GOODBYE = 1.0  # seconds in which a client that sends something unreadable has to read so
 
 
 RequestAnswerer: TypeAlias = Callable[["Connection", RawRequestMessage, StreamReader], Awaitable[bool]]
@@ -108,7 +118,7 @@ class Connections(Server):
         """Give a connection a place, or return what speaks on it in place of its protocol."""
         if len(self._open) >= self._most():
             if not self._idle:
-                return _Full(self if self._refused < _REFUSED else None)
+                return Full(self.refusing if self._refused < _REFUSED else None)
             oldest = next(iter(self._idle))
             self.closed(oldest)  # at once: many may come before it is gone
             oldest.abort()
@@ -144,7 +154,10 @@ class Connection(RequestHandler):
         peer: the client's address; "" behind a Unix socket, whatever name the client's end has.
     """
 
-    __slots__ = ("_at_work", "_gates", "_said", "_stall", "_timer", "_wire", "bounds", "has_begun", "peer")
+    __slots__ = (
+        *("_asked", "_at_work", "_gates", "_half_closed", "_head", "_is_unreadable", "_said", "_stall", "_timer"),
+        *("_wire", "bounds", "has_begun", "peer"),
+    )
 
     def __init__(self, server: Connections) -> None:
         loop = asyncio.get_running_loop()
@@ -153,14 +166,18 @@ class Connection(RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # None is what aiohttp's own server hands on
             auto_decompress=False,  # it has no bound
-            max_line_size=_LINE,
-            max_field_size=_FIELD,
+            max_line_size=LINE,
+            max_field_size=FIELD,
             keepalive_timeout=server.bounds.idle,
         )
         self._gates = server
         self.bounds = server.bounds
         self._at_work = False
         self._said = False  # some of the answer was written
+        self._head = 0  # bytes of a head that is not whole
+        self._asked: tuple[RawRequestMessage, StreamReader] | None = None  # what is being answered
+        self._is_unreadable = False  # what comes is no HTTP any more
+        self._half_closed: HalfClosed | None = None
         self.has_begun = False
         self.peer = "?"
         self._timer: asyncio.TimerHandle | None = None
@@ -183,10 +200,43 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        messages = self._messages
+        if messages and not isinstance(messages[-1][0], RawRequestMessage):
+            self._cannot_read(data)
         if not self._at_work:
             self.has_begun = True
-            if self._timer is None and not self._messages:  # a head that is whole begins its request at once
-                self._wait_for_head()
+            if not messages:  # a head that is whole begins its request at once
+                self._has_some_head(len(data))
+
+    def _has_some_head(self, size: int) -> None:
+        if self._timer is None:
+            self._wait_for_head()
+        self._head += size
+        if self._head > HEAD and self.transport is not None:
+            self.transport.write(last_words(*TOO_LARGE))
+            self.force_close()
+
+    def _cannot_read(self, data: bytes) -> None:
+        """Have what came before answered, and nobody wait for the rest of a body in which this is no HTTP any more."""
+        self._is_unreadable = True
+        if self._request_count == 1 and not self.has_begun:  # it is all that came
+            self._parser = parser = new_parser(self, self._read_bufsize, self._max_msg_queue_size)
+            self._messages.extendleft(reversed(readable_before(parser, data)))
+        within = self._messages[-2] if len(self._messages) > 1 else self._asked
+        if within is not None and not within[1].is_eof():
+            within[1].set_exception(RequestPayloadError())
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's own may say so, aiohttp's says nothing
+        """Whether the connection stays open, so that a client is answered that has ended its own side."""
+        wire, asked = self._wire, self._asked
+        if wire is None or asked is None or self._said or wire.get_extra_info("sslcontext") is not None:
+            return False
+        _, last_body = self._messages[-1] if self._messages else asked
+        message, _ = asked
+        if message.version < HttpVersion11 or not last_body.is_eof():
+            return False
+        self._half_closed = HalfClosed(wire, lambda: self._at_work and not self._said, self.abort)
+        return True
 
     def resume_reading(self, *told: Any, **named: Any) -> None:
         if self._reading_paused:  # aiohttp asks at each read of a body, and parses nothing once more then
@@ -196,7 +246,8 @@ class Connection(RequestHandler):
     def is_last(self) -> bool:
         """Whether the request that is being answered has to be the last one."""
         # What follows a request for another protocol is not read.
-        return self._gates.is_closing or (self._upgraded and not self._messages)
+        is_over = self._upgraded or self._half_closed is not None
+        return self._gates.is_closing or (is_over and not self._messages)
 
     async def start(self) -> None:
         """Answer the requests until one has been the last."""
@@ -210,13 +261,15 @@ class Connection(RequestHandler):
                 if not payload.is_eof():
                     await self._linger(payload)
                 self._at_work = False
+                self._asked = None
                 self._wait_for_next()
         except BaseException:
             self.force_close()
             raise
+        if self._is_unreadable or self._upgraded:
+            await self._discard()
         self._task_handler = None
-        if self.transport is not None:
-            self.transport.close()
+        self.force_close()
 
     async def write(self, data: bytes) -> None:
         """Send some of an answer; waits while the client reads too slowly.
@@ -248,27 +301,30 @@ class Connection(RequestHandler):
         return found
 
     def _begin(self) -> None:
-        self._at_work, self.has_begun, self._said = True, False, False
+        self._at_work, self.has_begun, self._said, self._head = True, False, False, 0
         self._gates.busy(self)
         _stop(self._timer)
         self._timer = None
 
     async def _answer(self, message: Any, payload: StreamReader) -> bool:
         """Answer a request; gives whether another may follow."""
-        if not isinstance(message, RawRequestMessage):
-            status, words = _what_is_wrong(message.exc, message.message)
+        if isinstance(message, RawRequestMessage):
+            self._asked = message, payload
+            wrong = why_not_spoken(message)
         else:
+            wrong = why_unreadable(message.exc, message.message)
+        if wrong is None:
             try:
                 return await self._gates.answer(self, message, payload)
             except ConnectionError:
                 return False
             except Exception as error:
                 log.error("an answer failed inside", exc_info=error)
-                status, words = 500, "this gateway failed; its log has the reason"
+                wrong = 500, "this gateway failed; its log has the reason"
         if self._said:
             self.abort()  # its client must not take it for whole
         elif self.transport is not None:
-            self.transport.write(_last_words(status, words))
+            self.transport.write(last_words(*wrong))
         return False
 
     async def _linger(self, payload: StreamReader) -> None:
@@ -280,19 +336,38 @@ class Connection(RequestHandler):
                 while not payload.is_eof():
                     await payload.readany()
 
+    async def _discard(self) -> None:
+        """Take what can't be read for a while, for the same reason."""
+        self._close, self._at_work = True, True
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
+        await asyncio.sleep(_GOODBYE)
+
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stall = asyncio.get_running_loop().call_later(self.bounds.stalled, self.abort)
+        self._wait_for_reader()
+
+    def _wait_for_reader(self) -> None:
+        _stop(self._stall)
+        self._stall = self._loop.call_later(self.bounds.stalled, self.abort)
 
     def resume_writing(self) -> None:
-        _stop(self._stall)
+        if self._wire is not None and not self._wire.is_closing():
+            _stop(self._stall)
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         _stop(self._timer, self._stall)
+        if self._half_closed is not None:
+            self._half_closed.stop()
         self._wire = None
         self._gates.closed(self)
         super().connection_lost(exc)
+
+    def force_close(self) -> None:
+        super().force_close()
+        if self._wire is not None and self._wire.get_write_buffer_size():  # it closes when that is sent
+            self._wait_for_reader()
 
     def abort(self) -> None:
         """Close it at once, with what is unsent."""
@@ -305,6 +380,8 @@ class Connection(RequestHandler):
 
     def _wait_for_next(self) -> None:
         """Let it be silent for so long; the timer that runs looks again when it is over."""
+        if self._half_closed is not None and not self._messages:
+            self._close = True
         self._next_keepalive_close_time = self._loop.time() + self.bounds.idle
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
@@ -312,58 +389,11 @@ class Connection(RequestHandler):
     def _too_slow(self) -> None:
         self._timer = None
         if self.has_begun and self.transport is not None:
-            self.transport.write(_last_words(408, "the request's head did not come in time"))
+            self.transport.write(last_words(*TOO_SLOW))
         self.force_close()
-
-
-class _Full(asyncio.Protocol):
-    """A connection too many: it is told so, and closed."""
-
-    def __init__(self, server: Connections | None) -> None:
-        self._server = server
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast("asyncio.Transport", transport)
-        if self._server is None:
-            transport.abort()
-            return
-        self._server.refusing(+1)
-        transport.write(_last_words(503, "too many connections are open here", b"retry-after: 1\r\n"))
-        if transport.can_write_eof():
-            transport.write_eof()  # closing at once would take the answer back while the client still sends
-        self._timer = asyncio.get_running_loop().call_later(_GOODBYE, transport.abort)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if self._server is not None:
-            self._server.refusing(-1)
-        if self._timer is not None:
-            self._timer.cancel()
 
 
 def _stop(*timers: asyncio.TimerHandle | None) -> None:
     for timer in timers:
         if timer is not None:
             timer.cancel()
-
-
-def _what_is_wrong(exc: BaseException, message: str) -> tuple[int, str]:
-    if isinstance(exc, LineTooLong):
-        return 431, f"a header, or the first line, of this request is too large: at most {_FIELD} bytes"
-    if "Too many headers" in message:
-        return 431, "this request has too many headers"
-    if isinstance(exc, BadHttpMethod):
-        return 400, "this is no HTTP request; is it meant for https?"
-    return 400, "this is no HTTP request that can be read"
-
-
-def _error(words: str) -> bytes:
-    """The shape that OpenAI's and Anthropic's clients can read alike: there is no path yet that would tell which."""
-    return encode({"type": "error", "error": {"message": words, "type": "invalid_request_error", "code": None}})
-
-
-def _last_words(status: int, words: str, more: bytes = b"") -> bytes:
-    body = _error(words)
-    head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nserver: signalbox\r\ncontent-type: application/json\r\n"
-    length = f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    return head.encode() + more + length.encode() + body

@@ -4,9 +4,12 @@ a key is sent by the page itself.
 
 from __future__ import annotations
 
+import re
+
 from router.gateway.exchange import Answered, Headers
 
 _METHODS = "GET, POST, DELETE, HEAD, OPTIONS"
+_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z, \t-]+")  # of headers
 _KEPT = "600"  # seconds for which a browser need not ask again
 _EXPOSED = (
     "x-request-id, request-id, retry-after, retry-after-ms, x-should-retry, x-signalbox-route, x-signalbox-target, "
@@ -26,7 +29,8 @@ def preflight(headers: Headers, origins: tuple[str, ...]) -> Answered:
         return Answered(403)
     allowed["access-control-allow-methods"] = _METHODS
     allowed["access-control-max-age"] = _KEPT
-    if wanted := headers.get("access-control-request-headers"):
+    wanted = headers.get("access-control-request-headers") or ""
+    if _NAMES.fullmatch(wanted):
         allowed["access-control-allow-headers"] = wanted  # SDKs send many of their own
     if headers.get("access-control-request-private-network") == "true":
         allowed["access-control-allow-private-network"] = "true"

@@ -74,6 +74,7 @@ class Refused(ProviderError):
         status: the HTTP status where it is not that of the code.
         should_retry: what `x-should-retry` says.
         kind: OpenAI's `type`, where it is not that of the code.
+        headers: what the answer says besides.
     """
 
     def __init__(
@@ -85,8 +86,10 @@ class Refused(ProviderError):
         should_retry: bool = False,
         retry_after: float | None = None,
         kind: str | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(code, message, status=status, retry_after=retry_after)
+        self.headers = headers
         self.should_retry = should_retry
         self.kind = kind
 

@@ -124,6 +124,8 @@ class Gateway:
         client = self._doorkeeper.client(asked, plan.serving, record.began)
         record.client = client.name
         found = paths.find(path)
+        if asked.method == "OPTIONS" and (found is not None or path == "*"):
+            return Answered(204, headers={"allow": paths.allowed(path)})
         if found is None:
             text = f"there is no {asked.method} {asked.path} here; there are {paths.MOST_ASKED}"
             raise Refused(ErrorCode.INVALID_REQUEST, text, status=404)
@@ -132,7 +134,8 @@ class Gateway:
         if asked.method == "GET" and (asked.headers.get("upgrade") or "").lower() == "websocket":
             raise Refused(ErrorCode.INVALID_REQUEST, "there are no WebSockets here: ask by HTTP", status=426)
         if asked.method != method and not (method == "GET" and asked.method == "HEAD"):
-            raise Refused(ErrorCode.INVALID_REQUEST, f"{asked.path} takes {method}, not {asked.method}", status=405)
+            text, allow = f"{asked.path} takes {method}, not {asked.method}", {"allow": paths.allowed(path)}
+            raise Refused(ErrorCode.INVALID_REQUEST, text, status=405, headers=allow)
         if what in ("complete", "embed", "rerank", "count") and len(self._under_way) > plan.serving.in_flight:
             text = "too many requests are under way here"
             raise Refused(ErrorCode.OVERLOADED, text, retry_after=1.0, should_retry=True)
@@ -152,8 +155,10 @@ class Gateway:
     def _error(self, face: Face, error: Exception, record: Record) -> Answered:
         shown = told(error, expose=self.router.plan.serving.expose_errors)
         status, headers, body = face.error(shown, record.ident)
-        if isinstance(shown, Refused) and shown.status is not None:
-            status = shown.status
+        if isinstance(shown, Refused):
+            status, headers = shown.status or status, {**headers, **shown.headers}
+        if status == 401:
+            headers["www-authenticate"] = "Bearer"  # RFC 9110, section 11.6.1
         record.face = record.face or face.name
         record.take_error(error)
         retry = "true" if should_retry(shown) else "false"

@@ -16,7 +16,7 @@ from providers.errors import ErrorCode
 from providers.wire.reading import BadRequest
 from router.gateway.connection import Bounds, Connection, Connections
 from router.gateway.errors import Refused
-from router.gateway.exchange import Answered, Asked
+from router.gateway.exchange import Answered, Asked, Headers
 from router.gateway.gateway import Gateway
 from router.gateway.inflate import read_body, within_limit
 from router.gateway.sending import send
@@ -57,6 +57,13 @@ def carrying(handle: Handle, bounds: Bounds, most: Callable[[], int]) -> Connect
     return Connections(answer, bounds=bounds, most=most)
 
 
+def _with_host(message: RawRequestMessage) -> Headers:
+    """The headers of a request that names its host in the first line: that one holds (RFC 9112, section 3.2.2)."""
+    headers = message.headers.copy()
+    headers["host"] = message.url.raw_authority
+    return headers
+
+
 class _Request:
     """A request whose head is here."""
 
@@ -70,9 +77,12 @@ class _Request:
     def asked(self) -> Asked:
         message = self._message
         path, query = message.path, ""
+        headers: Headers = message.headers
         if not _PLAIN_PATH.fullmatch(path):
+            if not path.startswith("/") and message.url.absolute:
+                headers = _with_host(message)
             path, query = message.url.path, message.url.query_string
-        return Asked(message.method, path, query, message.headers, self._read, self._connection.peer)
+        return Asked(message.method, path, query, headers, self._read, self._connection.peer)
 
     async def _read(self, limit: int) -> bytes:
         payload, encoding = self._payload, self._message.headers.get("content-encoding", "")

@@ -94,6 +94,7 @@ class UnknownEncoding(Refused):
             ErrorCode.INVALID_REQUEST,
             f"the content-encoding {encoding[:40]!r} is not read here: send the body as it is, or by {ACCEPTED}",
             status=415,
+            headers={"accept-encoding": ACCEPTED},
         )
 
 

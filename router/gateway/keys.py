@@ -112,16 +112,16 @@ def _check_origin(headers: Headers, serving: Serving) -> None:
     A page that had its name resolve to loopback (DNS rebinding) tells another Host; any other page tells its Origin.
     `Sec-Fetch-*` says nothing: the SDKs for Node send it as well.
     """
-    host = headers.get("host") or ""
+    host = ", ".join(headers.getall("host", ()))  # of several, none is
     written = _HOST.fullmatch(host)
     if written is None or not _is_local(written[1].strip("[]")):
         raise Refused(
             ErrorCode.PERMISSION_DENIED,
             f"this gateway has no keys, so that it answers to the names of this machine only, not to {host[:80]!r}",
         )
-    origin = headers.get("origin")
-    if origin is not None and origin not in serving.origins:
-        raise Refused(ErrorCode.PERMISSION_DENIED, f"pages of {origin[:80]} may not ask: add it to serve.origins")
+    for origin in headers.getall("origin", ()):
+        if origin not in serving.origins:
+            raise Refused(ErrorCode.PERMISSION_DENIED, f"pages of {origin[:80]} may not ask: add it to serve.origins")
 
 
 def _is_local(host: str) -> bool:

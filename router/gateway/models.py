@@ -17,6 +17,7 @@ from router.gateway.completion import Call
 from router.gateway.errors import UnknownModel
 from router.gateway.exchange import Answered, Asked, json_answer
 from router.gateway.paths import What
+from router.plan.requirements import can_be_met
 
 _NUMBER = re.compile("[0-9]{1,9}")
 _STARTED = time.time()  # what "created" says: nothing older is known of a route
@@ -33,7 +34,7 @@ async def answer_about_models(call: Call, what: What, path: str, asked: Asked) -
         )
     if what == "models":
         return json_answer(_models(call, path, asked), headers=headers)
-    names = call.serving.listed_for(call.client)
+    names = _listed(call)
     if what == "tags":
         return json_answer(ollama_lists.render_tags(names, _STARTED), headers=headers)
     if what == "ps":
@@ -43,12 +44,23 @@ async def answer_about_models(call: Call, what: What, path: str, asked: Asked) -
     return json_answer(_shown(call, decode_body(await asked.read(call.serving.max_body))), headers=headers)
 
 
-def _models(call: Call, path: str, asked: Asked) -> dict[str, Any]:
+def _listed(call: Call) -> tuple[str, ...]:
+    """The names that a client is told of, but for those where its key's requirement leaves nobody."""
     names = call.serving.listed_for(call.client)
+    return tuple(name for name in names if _is_there(call, name)) if call.client.require else names
+
+
+def _is_there(call: Call, name: str) -> bool:
+    route = call.serving.route_of(name, call.client)
+    return route is not None and (not call.client.require or can_be_met(call.router.chain(route), call.client.require))
+
+
+def _models(call: Call, path: str, asked: Asked) -> dict[str, Any]:
+    names = _listed(call)
     is_anthropic = bool(asked.headers.get("anthropic-version"))
     _, _, one = path.partition("models/")
     if one:
-        if one not in names and call.serving.route_of(one, call.client) is None:
+        if one not in names and not _is_there(call, one):
             raise UnknownModel(one)
         return _anthropic(one) if is_anthropic else _openai(one)
     query = parse_qs(asked.query)

@@ -8,7 +8,7 @@ protocols are passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from providers.types import CompletionRequest
@@ -27,6 +27,8 @@ _PARTS = 20_000
 # What the tools and schemas of all protocols hold in all: as many times more than any model reads.
 _VALUES = 50_000
 _SCHEMAS = frozenset({"tools", "functions", "response_format", "format", "text", "output_config", "output_format"})
+# What tells which user asks, in one protocol or another; servers that speak one take fields of others as well.
+_USER = (("user",), ("safety_identifier",), ("metadata", "user_id"))
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -59,6 +61,14 @@ def read_body(
             body = shorter
     assert first is not None, "each round but the last has returned, or found something"
     raise first
+
+
+def without_user(body: dict[str, Any]) -> dict[str, Any]:
+    """The body without what tells a vendor which user asks."""
+    for path in _USER:
+        if path[0] in body:
+            body = _cut(body, path) or body
+    return body
 
 
 def _check_parts(body: Body) -> None:
@@ -94,7 +104,7 @@ def _without(value: Any, steps: list[str | int]) -> Any:
     return _cut(value, steps[: lists[-1] + 1] if lists else steps[:1])
 
 
-def _cut(value: Any, steps: list[str | int]) -> Any:
+def _cut(value: Any, steps: Sequence[str | int]) -> Any:
     step, rest = steps[0], steps[1:]
     if isinstance(step, int):
         if not isinstance(value, list) or step >= len(value):

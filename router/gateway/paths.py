@@ -85,6 +85,13 @@ def find(path: str) -> tuple[str, What, Face] | None:
     return PATHS.get(path)
 
 
+def allowed(path: str) -> str:
+    """The methods that a path below its base takes, as the header `allow` has them."""
+    found = find(path)
+    method = "GET, POST, DELETE" if found is None else found[0]
+    return f"{method}, OPTIONS".replace("GET", "GET, HEAD")
+
+
 def face_of(path: str, headers: Headers) -> Face:
     """The protocol in which a client is told of an error, whatever it asked for."""
     found = PATHS.get(path)

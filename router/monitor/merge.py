@@ -71,6 +71,7 @@ def merge(snapshots: Sequence[Snapshot]) -> Snapshot:
         routes=_by_name([snapshot.routes for snapshot in moved], lambda route: route.name, _route),
         cache=_cache([snapshot.cache for snapshot in snapshots]),
         spending=merge_spending([snapshot.spending for snapshot in snapshots], common=newest.path is not None),
+        high=merge_spending([snapshot.high for snapshot in snapshots], common=newest.path is not None),
         by_process=tuple(process for snapshot in moved for process in snapshot.by_process),
         shadows=_by_name(
             [snapshot.shadows for snapshot in snapshots], lambda shadow: f"{shadow.route} {shadow.to}", _shadow

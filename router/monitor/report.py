@@ -20,6 +20,7 @@ from router.monitor.health import key_figures, limit_uses, pressure, target_heal
 from router.plan.plan import Plan
 from router.plan.target import OF_CALLERS, Key, Target, names_of, own_account, own_variant, variant_of
 from router.state.spending import Spending as BudgetsInUse
+from router.state.spending import Spent
 from router.state.states import States
 from router.telemetry.buckets import ALL
 from router.telemetry.events import drained, reloaded
@@ -170,22 +171,10 @@ class Report:
             providers=providers,
             routes=routes,
             cache=_cache(figures, self.cache),
-            spending=tuple(
-                Spending(
-                    spent.scope,
-                    spent.name,
-                    spent.limit,
-                    spent.usd,
-                    spent.per,
-                    spent.resets_at,
-                    spent.at_least,
-                    spent.of_all_machines,
-                    spent.of,
-                )
-                for spent in self._spending.report(top=True)
-            ),
+            spending=_spending(self._spending.report(top=True)),
             by_process=(self._process(plan, figures, watching),),
             shadows=() if self.shadows is None else tuple(self.shadows.figures.values()),
+            high=_spending(self._spending.high()),
         )
 
     def targets_of(self, plan: Plan) -> dict[str, Target]:
@@ -366,6 +355,13 @@ def unified(before: LoadResult | None, after: LoadResult | None) -> tuple[str, .
         return ()
     lines = difflib.unified_diff(before.shown.splitlines(), after.shown.splitlines(), "running", "saved", lineterm="")
     return tuple(lines)
+
+
+def _spending(budgets: Iterable[Spent]) -> tuple[Spending, ...]:
+    return tuple(
+        Spending(of.scope, of.name, of.limit, of.usd, of.per, of.resets_at, of.at_least, of.of_all_machines, of.of)
+        for of in budgets
+    )
 
 
 def _cache(figures: Figures, cache: ResponseCache | None) -> CacheFigures:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from typing import TypeAlias
 
 from router.config.labels import shown_labels
 from router.config.units import format_duration
 from router.plan.budget import Budget
-from router.plan.plan import Branch, Chain, Plan, Tier
+from router.plan.plan import Branch, Chain, Draw, Plan, Step, Tier
 from router.plan.serving import Serving
 from router.plan.target import Target
 
+_Way: TypeAlias = tuple[tuple[int, str], ...]  # to a chain: each draw on the way, by its tier, and who was drawn
+_OF_TARGETS = {  # what is told of each, with the words for it
+    "breaker": "breaker",
+    "limits": "limits",
+    "key_limits": "limits of its keys",
+    "capabilities": "price, context window or capabilities",
+}
 _OF_CLIENTS = ("routes", "limits", "namespace", "cache", "tags", "own_keys")
 _AT_THE_START = {  # what a server does but once, by the key of the file
     "serve.listen": "listen",
@@ -40,7 +48,8 @@ def differences(old: Plan, new: Plan, under_way: Mapping[str, int]) -> tuple[str
         under_way: calls in flight by the name of the provider.
     """
     served = (*_alerts(old, new), *_clients(old.serving, new.serving), *_serving(old.serving, new.serving))
-    return (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new), *_shared(old, new), *served)
+    called = (*_providers(old, new, under_way), *_routes(old, new), *_models(old, new))
+    return (*called, *_whole(old, new), *_shared(old, new), *served)
 
 
 def _alerts(old: Plan, new: Plan) -> Iterator[str]:
@@ -82,6 +91,7 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
             continue
         changed = list(_chain(old.chains[name], new.chains[name]))
         if old.file.routes[name].breaker != new.file.routes[name].breaker:
+            changed = [each for each in changed if not each.endswith(" breaker")]  # of all its targets at once
             changed.append("breaker changed")
         before, after = (shown_labels(plan.file.routes[name].require, "or") for plan in (old, new))
         if before != after:
@@ -94,22 +104,38 @@ def _routes(old: Plan, new: Plan) -> Iterator[str]:
 
 
 def _tiers(old: Chain, new: Chain) -> Iterator[str]:
-    for former, draw in zip(old.draws, new.draws, strict=False):
-        yield from _weights(former.branches, draw.branches, "")
-        if former.balance != draw.balance:
-            yield f"{former.balance}→{draw.balance}"
-    for before, after in zip(old.tiers, new.tiers, strict=False):
-        where = f"{after.chain} " if after.chain else ""
-        yield from _tier(before, after, where if after.level == 0 else f"{where}tier {after.level + 1} ")
-    if len(old.tiers) != len(new.tiers):
-        yield f"{len(old.tiers)}→{len(new.tiers)} tiers"
+    """Say what is new of each chain of a route, its own and those that it draws, tier by tier."""
+    before, after = _lines(old), _lines(new)
+    for way, tiers in after.items():
+        former, where = before.get(way), "".join(f"{name} " for _, name in way[-1:])
+        if former is None:
+            continue  # the whole chain is told as added
+        for number, pair in enumerate(zip(former, tiers, strict=False)):
+            yield from _tier(*pair, f"{where}tier {number + 1} " if number else where)
+        if len(former) != len(tiers):
+            yield f"{where}{len(former)}→{len(tiers)} tiers"
+
+
+def _lines(chain: Chain) -> dict[_Way, list[Tier | Draw]]:
+    """The tiers and draws of a route, and of each chain that it draws, by the way there."""
+    found: dict[_Way, list[Tier | Draw]] = {}
+
+    def walk(steps: Sequence[Step], way: _Way) -> None:
+        found[way] = [chain.tiers[step] if isinstance(step, int) else step for step in steps]
+        for number, step in enumerate(steps):
+            for branch in () if isinstance(step, int) else step.branches:
+                if branch.is_route:
+                    walk(branch.steps, (*way, (number, branch.name)))
+
+    walk(range(len(chain.tiers)) if chain.steps is None else chain.steps, ())
+    return found
 
 
 def _chain(old: Chain, new: Chain) -> Iterator[str]:
     yield from _tiers(old, new)
     if old.total != new.total:
         yield f"timeout.total {_seconds(old.total)}→{_seconds(new.total)}"
-    for policy in ("retry", "hedge", "accept", "limits"):
+    for policy in ("retry", "hedge", "cache", "accept", "limits", "on_stream_break", "batch"):
         if getattr(old, policy) != getattr(new, policy):
             yield f"{policy} changed"
     rules = [[rule.words_to for rule, _ in chain.rules] for chain in (old, new)]
@@ -130,14 +156,24 @@ def _target(previous: Target, target: Target) -> Iterator[str]:
         yield f"{target.name} timeouts, retries or params"
     if previous.prompt_cache != target.prompt_cache:
         yield f"{target.name} prompt_cache {previous.prompt_cache or 'off'}→{target.prompt_cache or 'off'}"
+    yield from (f"{target.name} {words}" for name, words in _OF_TARGETS.items() if _differ(name, previous, target))
     if (previous.provider, previous.model) != (target.provider, target.model):
         yield f"{target.name} is {target.provider}/{target.model}"
     if previous.labels != target.labels:
         yield f"{target.name} labels {shown_labels(previous.labels)}→{shown_labels(target.labels)}"
 
 
-def _tier(old: Tier, new: Tier, where: str) -> Iterator[str]:
-    yield from _weights(old.targets, new.targets, where)
+def _differ(name: str, *both: object) -> bool:
+    before, after = (getattr(each, name) for each in both)
+    return bool(before != after)
+
+
+def _tier(old: Tier | Draw, new: Tier | Draw, where: str) -> Iterator[str]:
+    before, after = (each.targets if isinstance(each, Tier) else each.branches for each in (old, new))
+    yield from _weights(before, after, where)
+    names = [[each.name for each in group] for group in (before, after)]
+    if new.balance == "ordered" and names[0] != names[1] and sorted(names[0]) == sorted(names[1]):
+        yield f"{where}now in the order {', '.join(names[1])}"
     if old.balance != new.balance:
         yield f"{where}{old.balance}→{new.balance}"
     if old.on != new.on:
@@ -160,6 +196,10 @@ def _models(old: Plan, new: Plan) -> Iterator[str]:
         yield f"model {name} removed"
     for name in new.file.models.keys() - old.file.models.keys():
         yield f"model {name} added"
+
+
+def _whole(old: Plan, new: Plan) -> Iterator[str]:
+    yield from (f"{name} changed" for name in ("telemetry", "cache") if _differ(name, old.file, new.file))
 
 
 def _shared(old: Plan, new: Plan) -> Iterator[str]:

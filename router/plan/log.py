@@ -21,7 +21,7 @@ def log_rules(file: RoutesFile, path: Path | None) -> LogRules | None:
         return None
     beside = Path() if path is None else path.absolute().parent
     folder = default_folder(path) if config.path is None else beside / Path(str(config.path)).expanduser()
-    return LogRules(folder, config.keep, config.max_size)
+    return LogRules(folder, config.keep, config.max_size, config.users)
 
 
 def default_folder(path: Path | None) -> Path:

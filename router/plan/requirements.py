@@ -49,6 +49,12 @@ def answers_within(answers: str, allowed: Iterable[Target]) -> str:
     return digest([answers, shapes])
 
 
+def can_be_met(chain: Chain, required: tuple[Requirement, ...]) -> bool:
+    """Say whether a chain, or one to which its rules lead, has anybody who meets this and what its route requires."""
+    targets = (target for each in (chain, *(led for _, led in chain.rules)) for target in each.targets)
+    return any(not target.barred and not why_not_met(target.labels, required) for target in targets)
+
+
 def restricted(chain: Chain, required: tuple[Requirement, ...]) -> Chain:
     """Return a chain of which only those targets may be asked that meet all of this, besides what its route requires.
 

@@ -30,11 +30,14 @@ class ErrorRule(msgspec.Struct, frozen=True):
 
 
 class LogRules(msgspec.Struct, frozen=True):
-    """Where the log of requests is, for how many seconds a line stays, and how many bytes all its files may have."""
+    """Where the log of requests is, for how many seconds a line stays, how many bytes all its files may have, and how a
+    line names its user.
+    """
 
     folder: Path
     keep: float
     max_size: int
+    users: Literal["hashed", "plain", "off"] = "hashed"
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True):

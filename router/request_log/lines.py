@@ -25,7 +25,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     `asked` is the name that was asked for where it is not the route's own, `cache` what the response cache did.
     `entries` are left out of a request that its first attempt answered. `captured` are prompt and answer, where the
     file's `telemetry.capture` keeps them. `prompt_cache` is what the vendor's cache of prompts did: tokens that it read
-    and wrote, and the USD that this spared.
+    and wrote, and the USD that this spared. `user` is a hash (`users`), unless the file wants the plain text.
+    `of_call` is what the call said for itself, in words.
     """
 
     time: float
@@ -54,6 +55,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     prompt_cache: PromptCacheUse | None = None
     tags: dict[str, str] | None = None
     rule: str = ""
+    user: str | None = None
+    of_call: dict[str, str] | None = None
 
     @property
     def record(self) -> RequestRecord:
@@ -68,20 +71,24 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         if entries is None and self.target is not None:
             entries = (Attempt(self.target, 0, 0.0, self.seconds, first_token=self.first_token),)
         view = (self.record, self.revision, self.seconds, entries or (), self.captured, self.prompt_cache)
-        return TraceView(*view, rule=self.rule)
+        return TraceView(*view, of_call=self.of_call or {}, rule=self.rule)
 
     def passes(self, only: RequestFilter) -> bool:
         """Say whether the filter lets it through."""
         return passes(self, only)
 
 
-def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
-    """Make the line of a request that ended."""
+def line_of(telemetry: Telemetry, ended: RequestRecorder, user: str | None = None) -> Line:
+    """Make the line of a request that ended.
+
+    Args:
+        user: for whom it was, as the log names them.
+    """
     trace, outcome, target = ended.trace, ended.outcome, ended.target
     entries, usage = trace.entries, outcome.usage
     time = round(ended.began + telemetry.offset, 3)
     is_plain = len(entries) == 1 and not trace.cache and not ended.route.telemetry.is_of_copies
-    is_plain = is_plain and not trace.rule and not getattr(entries[0], "chain", "")
+    is_plain = is_plain and not trace.rule and not trace.of_call and not getattr(entries[0], "chain", "")
     if is_plain and target is not None and usage is not None and outcome.code is None:
         return Line(  # most: by position, since so many names would cost as much as all the rest
             time,
@@ -109,6 +116,8 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
             outcome.captured,
             trace.prompt_cache,
             trace.tags,
+            "",
+            user,
         )
     record = record_of(telemetry, ended)
     kept = {name: getattr(record, name) for name in RequestRecord.__struct_fields__ if name not in ("time", "streamed")}
@@ -121,7 +130,9 @@ def line_of(telemetry: Telemetry, ended: RequestRecorder) -> Line:
         entries=tuple(entries),
         captured=outcome.captured,
         rule=trace.rule,
+        of_call=trace.of_call or None,
         prompt_cache=trace.prompt_cache,
+        user=user,
     )
 
 

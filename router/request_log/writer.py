@@ -17,6 +17,7 @@ from providers.embeddings import AnyResponse
 from providers.threads import in_thread
 from router.plan.rules import LogRules
 from router.request_log.lines import files_of, line_of, name_at
+from router.request_log.users import UserNames
 from router.telemetry.recorder import RequestRecorder, Telemetry
 
 log = logging.getLogger("signalbox.log")
@@ -45,6 +46,7 @@ class RequestLog:
         self._timer: asyncio.TimerHandle | None = None
         self._write: asyncio.Task[None] | None = None
         self._encode = msgspec.json.Encoder().encode
+        self._users = UserNames(rules)
         self._is_failing = False
         self._pruned = ""  # the file that was written when the old ones were last looked at
 
@@ -95,9 +97,8 @@ class RequestLog:
         ended = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not ended:
             return
-        data = b"".join(self._encode(line_of(self._telemetry, each)) + b"\n" for each in ended)
         try:
-            self.append(data)
+            self.append(b"".join(self._line(each) for each in ended))
         except OSError as error:
             self.lost += len(ended)
             if not self._is_failing:
@@ -105,6 +106,10 @@ class RequestLog:
             self._is_failing = True
         else:
             self._is_failing = False
+
+    def _line(self, ended: RequestRecorder) -> bytes:
+        user = ended.trace.user
+        return self._encode(line_of(self._telemetry, ended, user and self._users.of(user))) + b"\n"
 
     def append(self, data: bytes) -> None:
         """Write whole lines at the end of the hour's file, in one step beside other processes."""

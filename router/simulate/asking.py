@@ -39,7 +39,7 @@ async def made(
 ) -> EmbeddingResponse | RerankResponse:
     """Make vectors or ranks; what the vendors go by is in the body."""
     more: dict[str, Any] = {name: params.get(name) for name in ("namespace", "affinity", "caller", "tags", "require")}
-    more["extra_body"] = params["metadata"]
+    more |= {"end_user": params.get("user"), "extra_body": params["metadata"]}
     if makes == "ranks":
         return await router.rerank(line.route, text, [text], **more)
     return await router.embed(line.route, text, cache=params["cache"], **more)

@@ -179,7 +179,7 @@ class _Replay(Simulation):
         self._start(self._again(number, line, known, Question(str(number), prompt, answer)))
 
     async def _again(self, number: int, line: Line, known: Traffic, question: Question) -> None:
-        said = {"caller": line.caller, **({} if line.tags is None else {"tags": line.tags})}
+        said = {"caller": line.caller, "user": line.user, **({} if line.tags is None else {"tags": line.tags})}
         try:
             await self._request(known, question, None, more={"logged": number}, said=said)
         finally:

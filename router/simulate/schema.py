@@ -21,6 +21,7 @@ from router.config.json_schema import DIALECT, clean
 from router.config.sections import Section, key
 from router.config.serve_schema import Tags
 from router.config.values import Allowances, Count, Duration, Flag, Labels, Rate, Text, Wait
+from router.simulate.needing import NEEDED
 
 _Z95 = 1.6448536269514722  # the 95th percentile of the standard normal distribution
 LONGEST = 7 * 86400.0  # seconds that a scenario may last
@@ -127,11 +128,10 @@ def _moment(value: Any) -> float:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
-_ASKED = ("tools", "vision", "files", "thinking")
 Needs = Annotated[
-    tuple[Annotated[str, *_one_of(_ASKED, "need")], ...],
+    tuple[Annotated[str, *_one_of(NEEDED, "need")], ...],
     BeforeValidator(_needs),
-    WithJsonSchema({"anyOf": [{"enum": list(_ASKED)}, {"type": "array", "items": {"enum": list(_ASKED)}}]}),
+    WithJsonSchema({"anyOf": [{"enum": list(NEEDED)}, {"type": "array", "items": {"enum": list(NEEDED)}}]}),
 ]
 Moment = Annotated[float, PlainValidator(_moment), WithJsonSchema({"type": "string", "examples": ["2026-11-27T22:00"]})]
 
@@ -156,12 +156,14 @@ class Traffic(Section):
     require: Labels = key("What each request requires of whom it is sent to, besides its route: {region: eu}.", {})
     users: Count | None = key("So many users, for a `budget` by user; each request is of one of them.")
     tags: Tags = key("Tags of its calls, for the rules of a route.", {})
-    needs: Needs = key("What its requests need: some of tools, vision, files and thinking.", ())
+    needs: Needs = key(f"What its requests need: some of {', '.join(NEEDED)}.", ())
     start: Wait = key("When it begins.", 0.0, alias="from")
     until: Wait | None = key("When it ends; default: with the scenario.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if {"json_mode", "json_schema"} <= set(self.needs):
+            raise ValueError("a request has one form of answer: write json_mode or json_schema, or a line for each")
         if self.repeats and "turns" in self.model_fields_set:
             raise ValueError("repeats goes with single requests, not with turns: a talk never comes again")
         return self

@@ -38,6 +38,7 @@ from router.simulate.schema import MANNERS, Behaviour, Event, Scenario, Times, V
 
 LoggedCalls: TypeAlias = Callable[[tuple[str, str], int], Sample | None]  # by (provider, model id) and the request
 
+_JSON = '{"text": "', '"}'  # around a text where JSON is asked for
 CHARACTERS = 4  # of simulated text for a token
 FIRST_TOKEN = Times.model_validate({"p50": "500ms", "p95": "1.5s"})
 SPEED = 80.0  # tokens a second
@@ -231,8 +232,9 @@ class SimulatedProvider:
             await self._ends(call, request.model)
         finally:
             call.charge(asyncio.get_running_loop().time())
+        text = _text(call.limit, request, is_first=True, is_last=True)
         return CompletionResponse(
-            text=_text(call.limit), finish_reason="stop", usage=call.usage, model=request.model, provider=self.name
+            text=text, finish_reason="stop", usage=call.usage, model=request.model, provider=self.name
         )
 
     async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
@@ -273,7 +275,7 @@ class SimulatedProvider:
                 given += tokens
                 last = given == call.limit and call.fault is None
                 chunk = StreamChunk(
-                    text=_text(tokens),
+                    text=_text(tokens, request, is_first=given == tokens, is_last=last),
                     finish_reason="stop" if last else None,
                     usage=call.usage if last else None,
                     done=last,
@@ -379,8 +381,10 @@ class SimulatedProvider:
         """There is nothing to close."""
 
 
-def _text(tokens: int) -> str:
-    return "word" * tokens
+def _text(tokens: int, request: CompletionRequest, *, is_first: bool, is_last: bool) -> str:
+    if request.response_format is None:
+        return "word" * tokens
+    return f"{_JSON[0] if is_first else ''}{'word' * tokens}{_JSON[1] if is_last else ''}"
 
 
 def _fate(model: _Model, now: float) -> tuple[float, Event | None]:

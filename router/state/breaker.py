@@ -58,8 +58,8 @@ class Breaker:
     """A circuit breaker, as the module describes it. `changes` counts the changes of state."""
 
     __slots__ = (
-        *("_bucket", "_calls", "_doubt", "_early", "_failed", "_in_row", "_leases", "_lent", "_lent_until", "_mended"),
-        *("_numbers", "_pace", "_paced_until", "_passed", "_permit", "_reopened", "_rng", "_slow"),
+        *("_bucket", "_bucket_ends", "_calls", "_doubt", "_early", "_failed", "_in_row", "_leases", "_lent", "_slow"),
+        *("_lent_until", "_mended", "_numbers", "_pace", "_paced_until", "_passed", "_permit", "_reopened", "_rng"),
         *("changes", "closed_at", "manual", "on_change", "own", "peers", "refused", "rules", "state", "until", "why"),
     )
 
@@ -79,11 +79,9 @@ class Breaker:
         self._lent = 0  # of the failures in a row: those that others had
         self._lent_until = -inf
         self._rng = rng
-        self._reopened = 0
+        self._reopened = self._numbers = self._passed = 0
         self.closed_at = -inf  # when it closed last; minus infinity where it was never open
         self._leases: dict[int, float] = {}
-        self._numbers = 0
-        self._passed = 0
         self._pace = _PACE
         self._paced_until = -inf
         self._doubt: Doubt | None = None
@@ -91,11 +89,15 @@ class Breaker:
         self._clear()
 
     def _clear(self) -> None:
-        self._bucket = 0
-        self._calls = [0] * _BUCKETS
-        self._failed = [0] * _BUCKETS
-        self._slow = [0] * _BUCKETS
+        self._bucket, self._bucket_ends = 0, -inf
+        self._calls, self._failed, self._slow = ([0] * _BUCKETS for _ in range(3))
         self._in_row = self._lent = 0
+
+    def follow(self, rules: BreakerRules) -> None:
+        """Take over the policy of today. Of another window the buckets are others, too, and begin anew."""
+        if rules.window != self.rules.window:
+            self._bucket, self._bucket_ends = 0, -inf
+        self.rules = rules
 
     # --- admission
 
@@ -172,7 +174,7 @@ class Breaker:
         if slow:
             self._count(now, failed=False)
         else:
-            self._calls[self._turn(now)] += 1
+            self._calls[self._bucket % _BUCKETS if now < self._bucket_ends else self._turn(now)] += 1
 
     def failure(self, permit: Permit, now: float) -> None:
         """Count a call that failed in a way that tells against the target."""
@@ -330,11 +332,9 @@ class Breaker:
         self.changes += 1
         self._permit = Permit(self.changes)
         self._leases.clear()
-        self._passed = 0
-        self._early = False
-        self._paced_until = -inf
+        self._passed, self._paced_until = 0, -inf
+        self._early = self._mended = False
         self._doubt = None
-        self._mended = False
         if state != "half_open":
             self.own = self.refused = False
         self._clear()
@@ -390,6 +390,7 @@ class Breaker:
     def _turn(self, now: float) -> int:
         """Let the buckets go that are older than the window; returns the index of the current one."""
         current = int(now * _BUCKETS / self.rules.window)
+        self._bucket_ends = (current + 1) * self.rules.window / _BUCKETS
         if current <= self._bucket:
             return self._bucket % _BUCKETS
         for bucket in range(max(self._bucket + 1, current - _BUCKETS + 1), current + 1):

@@ -10,6 +10,7 @@ from router.state.budget_account import BudgetAccount
 
 MOST = 10_000  # values in memory: of more, those go that were asked for the longest ago
 TOP = 10  # values of each budget that are shown: those that have spent the most
+HIGH = 1_000  # values of each budget that are told apart which have spent more than somebody wants to hear of
 _AT_A_TIME = 16  # values that are looked at when another comes: those in use stay
 
 
@@ -31,6 +32,8 @@ class ValueBudgets:
         self._written: dict[str, Budget] = {}  # as the file says them, by whose they are
         self._last: dict[str, BudgetAccount] = {}  # the one that was asked for last is the last
         self._tops: dict[str, dict[str, BudgetAccount]] = {}
+        self._highs: dict[str, dict[str, BudgetAccount]] = {}  # of the newest period, by whose they are
+        self.high_from = 1.0  # the part of a budget from which on a value's is among `high`
         self._gone = 0
 
     def __bool__(self) -> bool:
@@ -40,7 +43,7 @@ class ValueBudgets:
     def adopt(self, budgets: dict[str, Budget], accounts: dict[str, BudgetAccount], wall: float) -> None:
         """Take over the budgets of a plan, by owner; the values of those that stay have spent what they have."""
         before, self._written, self.accounts = self._written, budgets, accounts
-        self._tops = {owner: {} for owner in budgets}
+        self._tops, self._highs = {owner: {} for owner in budgets}, {owner: {} for owner in budgets}
         kept, self._last, self.active = self._last, {}, {}
         for owner, account in kept.items():
             whose = account.budget.written_at
@@ -71,7 +74,9 @@ class ValueBudgets:
         return account
 
     def rank(self, account: BudgetAccount, wall: float) -> None:
-        """Have an account among those that are shown, if it has spent more than one of them."""
+        """Have an account among those that are shown if it has spent more than one of them, and among the high ones."""
+        if account.spent_at(wall) >= self.high_from * account.limit:
+            self.note_high(account)
         top = self._tops.get(account.budget.written_at)
         owner = account.budget.owner
         if top is None or owner in top:
@@ -87,6 +92,23 @@ class ValueBudgets:
         """Yield those that have spent the most, of each budget in turn."""
         for top in self._tops.values():
             yield from sorted(top.values(), key=lambda account: -account.spent_at(wall))
+
+    def note_high(self, account: BudgetAccount) -> None:
+        """Look whether it is among the high ones when these are asked for."""
+        highs = self._highs.get(account.budget.written_at)
+        if highs is None:
+            return
+        if highs and next(iter(highs.values())).began < account.began:
+            highs.clear()
+        if len(highs) < HIGH:
+            highs[account.budget.owner] = account
+
+    def high(self, wall: float) -> Iterator[BudgetAccount]:
+        """Yield those that have spent `high_from` of theirs, of each budget in turn."""
+        for highs in self._highs.values():
+            for account in highs.values():
+                if account.spent_at(wall) >= self.high_from * account.limit:
+                    yield account
 
     @property
     def written(self) -> tuple[Budget, ...]:
@@ -106,7 +128,8 @@ class ValueBudgets:
         if owner is None:
             return  # all of them are in use
         account = self._last.pop(owner)
-        for place in (self.accounts, self.active, self._tops.get(account.budget.written_at, {})):
+        written_at = account.budget.written_at
+        for place in (self.accounts, self.active, self._tops.get(written_at, {}), self._highs.get(written_at, {})):
             place.pop(owner, None)
         self._gone += 1
 

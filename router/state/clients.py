@@ -14,6 +14,7 @@ from router.state.any_rate import PATIENCE, Sharer
 from router.state.lease import rough_tokens
 from router.state.limits import RateLimits, Reserved
 from router.state.spending import Spending, why_over
+from router.views import spans
 
 _FAIR_TRY = 1.0  # seconds: when a place will be free, nobody knows
 _ROUNDING = 1e-9  # seconds
@@ -133,7 +134,7 @@ class ClientStates:
         kind: Literal["requests", "tokens"] = "requests" if waits[0] >= waits[1] else "tokens"
         wait = max(waits)
         if wait > 0:
-            return OverLimit(kind, wait, f"the limit of {kind} of {client.name} allows the next in {wait:.3g} s")
+            return OverLimit(kind, wait, f"the limit of {kind} of {client.name} allows the next in {spans.wait(wait)}")
         return Permit(limits, limits.take(tokens, now, now), prompt)
 
     async def admit_after(

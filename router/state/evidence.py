@@ -16,7 +16,7 @@ from providers.evidence import Concern, concern
 Marks = frozenset[int]  # hashes of what can be the cause of a refusal, in a request
 
 # Names of headers and fields with which a request brings a key or an account of its own, and those that choose a model.
-_OWN_ACCOUNT = re.compile(
+_OWN_ACCOUNT = (
     r"auth$|authori[sz]ation|^key$|^token$|(?:api|access|subscription|master|virtual|secret)-?key"
     r"|(?:api|auth|access|bearer|session|security)-?token|cookie|credential|secret|organi[sz]ation|project|workspace"
 )
@@ -29,7 +29,7 @@ def concern_for(error: ProviderError, request: AnyRequest) -> Concern | None:
     What comes to a request with a key, an account or a model of its own is no evidence about ours.
     """
     fields, headers = request.extra_body or {}, request.extra_headers or {}
-    if any(_OWN_ACCOUNT.search(name.lower().replace("_", "-")) for name in (*headers, *fields)):
+    if any(re.search(_OWN_ACCOUNT, name.lower().replace("_", "-")) for name in (*headers, *fields)):
         return "request" if CONSEQUENCES[error.code].breaker != "failure" else concern(error)
     about = concern(error)
     return "request" if about == "model" and not _OWN_MODEL.isdisjoint(fields) else about

@@ -13,6 +13,7 @@ from router.state.breaker import Breaker
 from router.state.evidence import Doubt
 from router.state.latency import PeakEwma, Recent
 from router.state.limits import RateLimits
+from router.views import spans
 
 _FAILURE_COUNTS_AS = 5.0  # seconds of latency, so that a target that fails fast does not look fast
 
@@ -48,7 +49,7 @@ class Guard:
 
     def follow(self, breaker: BreakerRules, limits: Limits) -> None:
         """Take over the policies of today."""
-        self.breaker.rules = breaker
+        self.breaker.follow(breaker)
         if self.limits.rules != limits:
             self.limits.change(limits)
 
@@ -132,8 +133,4 @@ def why_limited(wait: float) -> str:
     """Say that a limit allows the next call in so many seconds; infinity where nobody knows."""
     if wait == inf:
         return "what is left of the limit is not known, since the shared state is away (shared.away: refuse)"
-    return (
-        f"the limit allows the next call in {wait:.3g} s"
-        if wait < 100
-        else f"the limit allows the next call in {wait:.0f} s"
-    )
+    return f"the limit allows the next call in {spans.wait(wait)}"

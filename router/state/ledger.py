@@ -27,7 +27,7 @@ from providers import forks
 from providers.threads import in_thread
 from router.plan.budget import Budget
 from router.state.budget_account import PATIENCE, BudgetAccount, Period
-from router.state.budget_values import TOP
+from router.state.budget_values import HIGH, TOP
 from router.state.spending import Spending
 
 log = logging.getLogger("signalbox.spending")
@@ -75,7 +75,8 @@ _FORGET = """
 delete from spent where began < ? or (purse like '%, %' and began + per < ?)
 """
 _MOST = """
-select purse from spent where app = ? and per = ? and began = ? and purse >= ? and purse < ? order by usd desc limit ?
+select purse, usd from spent where app = ? and per = ? and began = ? and purse >= ? and purse < ? order by usd desc
+limit ?
 """
 _OTHERS = """
 select coalesce(sum(usd), 0) from granted
@@ -257,8 +258,9 @@ class Ledger:
         self._spending.values.rest()
 
     def _top(self) -> list[Budget]:
-        """Return the budgets of those values that have spent the most, of those that have one for each."""
+        """Return the budgets of those values that have spent the most, and of those that somebody wants to hear of."""
         found: list[Budget] = []
+        part = self._spending.values.high_from
         budgets = self._spending.values.written
         if not budgets or not self._path.exists():
             return found
@@ -266,8 +268,9 @@ class Ledger:
             for budget in budgets:
                 begin = f"{budget.owner}, "
                 place = self._app, budget.per, budget.began(self._spending.wall()), begin, f"{budget.owner},!"
-                rows = database.execute(_MOST, (*place, TOP)).fetchall()
-                found += [replace(budget, owner=owner, by=None, of=owner[len(begin) :]) for (owner,) in rows]
+                rows = database.execute(_MOST, (*place, HIGH)).fetchall()
+                owners = [owner for at, (owner, usd) in enumerate(rows) if at < TOP or usd >= part * budget.usd]
+                found += [replace(budget, owner=owner, by=None, of=owner[len(begin) :]) for owner in owners]
         return found
 
     def _write(self, amounts: list[_Amount]) -> list[_Sum]:

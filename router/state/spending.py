@@ -144,6 +144,7 @@ class Spending:
             log.getChild("unpriced").warning(sentence)
         wall, self.accounts = self._wall(), {}
         by_value = {budget.owner: budget for budget in plan.budgets if budget.by is not None}
+        self.values.high_from = min([1.0, *(rule.above for rule in plan.alerts if rule.on == "budget")])
         self._uncounted = plan.uncounted_owners
         for budget in plan.budgets:
             if budget.by is not None:
@@ -174,6 +175,7 @@ class Spending:
         for budget in budgets:
             if (account := self.values.account(budget)) is not None:
                 self.values.rank(account, self._wall())
+                self.values.note_high(account)
 
     def _make(self, budget: Budget, serial: int) -> BudgetAccount:
         account = BudgetAccount(budget, self._wall(), serial)
@@ -324,30 +326,35 @@ class Spending:
         if self.keeper is not None:
             self.keeper.look()
         wall = self._wall()
-        budgets = []
-        for account in (*self._ones, *self.values.top(wall)) if top else tuple(self.accounts.values()):
-            account.turn(wall)
-            scope, name = account.budget.whose
-            budget, spent = account.budget, account.spent
-            unknown = account.unpriced or account.period.unknown
-            usd = None if unknown and not spent else round(spent, 10)
-            at_least = unknown and usd is not None
-            estimated = round(account.period.estimated, 10)
-            budgets.append(
-                Spent(
-                    scope,
-                    name,
-                    usd,
-                    account.limit,
-                    budget.per,
-                    account.ends,
-                    at_least,
-                    estimated,
-                    account.of_all_machines,
-                    budget.of,
-                )
-            )
-        return tuple(budgets)
+        accounts = (*self._ones, *self.values.top(wall)) if top else tuple(self.accounts.values())
+        return tuple(_spent(account, wall) for account in accounts)
+
+    def high(self) -> tuple[Spent, ...]:
+        """Return the budgets of values of which more is spent than an alert of the file tells of, or all."""
+        wall = self._wall()
+        return tuple(_spent(account, wall) for account in self.values.high(wall))
+
+
+def _spent(account: BudgetAccount, wall: float) -> Spent:
+    account.turn(wall)
+    scope, name = account.budget.whose
+    budget, spent = account.budget, account.spent
+    unknown = account.unpriced or account.period.unknown
+    usd = None if unknown and not spent else round(spent, 10)
+    at_least = unknown and usd is not None
+    estimated = round(account.period.estimated, 10)
+    return Spent(
+        scope,
+        name,
+        usd,
+        account.limit,
+        budget.per,
+        account.ends,
+        at_least,
+        estimated,
+        account.of_all_machines,
+        budget.of,
+    )
 
 
 def why_over(account: BudgetAccount, seconds: float) -> str:

@@ -21,6 +21,7 @@ from router.state.lease import Lease
 from router.state.limits import NOTHING, RateLimits, Reserved
 from router.state.peers import Facts
 from router.state.spending import Charge
+from router.views import spans
 
 UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key without limits
 
@@ -207,12 +208,12 @@ class States:
                 if guarded.breaker.manual:
                     when = "opened by hand"
                 else:
-                    when = f"tried again in {until - now:.3g} s" if until > now else "a probe is under way"
+                    when = f"tried again in {spans.wait(until - now)}" if until > now else "a probe is under way"
                     when = f"{when} ({guarded.breaker.why})" if guarded.breaker.is_told else when
                 return Refusal("circuit_open", f"the breaker{whose} is open; {when}", until)
         held = max(state.held(key), guard.held_until)
         if held > now:
-            return Refusal("held", f"the vendor asked to wait; {held - now:.3g} s are left", held)
+            return Refusal("held", f"the vendor asked to wait; {spans.wait(held - now)} are left", held)
         if not placed and (state.limits.full or guard.limits.full):
             return Refusal("saturated", "as many calls as allowed are under way (limits.in_flight)")
         bound = target.bound(max_tokens)

@@ -364,6 +364,8 @@ class Snapshot(Struct, frozen=True):
         figures: of all requests.
         by_process: one entry a process.
         shadows: what came of copies of requests.
+        high: budgets of values, those of `spending` too, of which more is spent than an alert of the file tells of, or
+            all; at most 1,000 of each.
         fleet: of processes on any machine; None where a snapshot is of those of this one.
     """
 
@@ -385,6 +387,7 @@ class Snapshot(Struct, frozen=True):
     by_process: tuple[Process, ...] = ()
     fleet: Fleet | None = None
     shadows: tuple[ShadowFigures, ...] = ()
+    high: tuple[Spending, ...] = ()
 
     @property
     def targets(self) -> tuple[TargetFigures, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -120,7 +121,8 @@ class Trace(msgspec.Struct):
     says of itself. `asked` is the name that was asked for where it is not the route's own. `prompt_cache` is what the
     vendor that answered read from its cache of prompts, and wrote to it; None where it told nothing of one. `of_call`
     is what the call itself has set over its route, by the names of its parameters. `rule` says which of the route's
-    rules decided where it goes, with file and line; "" where the route has none.
+    rules decided where it goes, with file and line; "" where the route has none. `user` is for whom it is, as budgets
+    by user know them; it is for the log on disk, and shown nowhere.
     """
 
     route: str
@@ -135,6 +137,7 @@ class Trace(msgspec.Struct):
     tags: dict[str, str] | None = None
     rule: str = ""
     of_call: dict[str, str] = {}
+    user: str | None = None
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -176,12 +179,8 @@ class Trace(msgspec.Struct):
         tags = "".join(f"  {name}={one_line(value)}" for name, value in (self.tags or {}).items())
         who = f"route {one_line(self.route)}{asked}{caller}{tags}"
         lines = [f"{who}  revision {self.revision}  {self.seconds * 1000:.0f} ms{cache}"]
-        if self.of_call:
-            said = "; ".join(f"{name}: {text}" for name, text in self.of_call.items())
-            lines.append(one_line(f"  set by the call: {said}"))
+        lines += what_decided(self.rule, self.of_call)
         lines += [f"  +{entry.at * 1000:5.0f} ms  {entry.line()}" for entry in self.entries]
-        if self.rule:
-            lines.insert(1, f"  {one_line(self.rule)}")
         if self.prompt_cache is not None:
             lines.append(f"  prompt cache: {self.prompt_cache.line()}")
         return "\n".join(lines)
@@ -208,3 +207,9 @@ class Trace(msgspec.Struct):
 
     def __repr__(self) -> str:
         return f"<Trace {self.route}: {len(self.attempts)} attempts, {len(self.skips)} skips>"
+
+
+def what_decided(rule: str, of_call: Mapping[str, str]) -> list[str]:
+    """Say for people what decided where a request went before any call: the file's rule, and what the call set."""
+    said = "; ".join(f"{name}: {text}" for name, text in of_call.items())
+    return [one_line(f"  {text}") for text in (rule, said and f"set by the call: {said}") if text]

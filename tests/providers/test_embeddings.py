@@ -354,7 +354,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(st.dictionaries(_WORDS, _VALUES) | _VALUES)
 def test_whatever_a_vendor_sends_is_an_answer_or_an_error_of_ours(body: Any) -> None:
     ranks = RerankRequest(model="m", query="q", documents=("a", "b"))
@@ -370,7 +370,7 @@ def test_whatever_a_vendor_sends_is_an_answer_or_an_error_of_ours(body: Any) -> 
             read()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -114,7 +114,7 @@ PROSE = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(CONTAINERS, PROSE, PROSE, st.booleans(), st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_any_value_in_any_wrapping_is_that_value(
     value: Any, before: str, after: str, fenced: bool, indent: Any, escaped: bool
@@ -131,7 +131,7 @@ def test_any_value_in_any_wrapping_is_that_value(
     assert json.dumps(read) == json.dumps(value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(CONTAINERS, st.data())
 def test_a_part_of_a_value_is_never_taken_for_it(value: Any, data: st.DataObject) -> None:
     """An answer that was cut anywhere is no answer: nothing of what is left is given out."""
@@ -141,7 +141,7 @@ def test_a_part_of_a_value_is_never_taken_for_it(value: Any, data: st.DataObject
         ANY_JSON.parse(text[:cut])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(CONTAINERS)
 def test_a_comma_after_the_last_element_changes_nothing(value: Any) -> None:
     text = json.dumps(value)

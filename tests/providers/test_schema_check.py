@@ -132,7 +132,7 @@ def test_unions_within_unions_take_no_exponential_time(keyword: str, leaf: Any) 
     assert (not list(faults(value, schema))) is (leaf == "x")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings().max_examples, deadline=None)
 @given(VALUES, SCHEMAS)
 def test_it_judges_as_the_reference_does(value: Any, schema: Any) -> None:
     plain = json.loads(json.dumps(schema))

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from providers.transport.engine import ConnectError
 from providers.transport.httpx_engine import HttpxEngine
 from tests.support.prompted_server import prompted
 from tests.support.scripts import run
@@ -249,8 +250,8 @@ def test_a_transport_of_the_parent_is_refused(monkeypatch: pytest.MonkeyPatch) -
     async def ask() -> None:
         await engine.send("GET", "http://127.0.0.1:1/", {}, None, 1.0)
 
-    with pytest.raises(httpx.ConnectError):
+    with pytest.raises(ConnectError):
         asyncio.run(ask())
     monkeypatch.setattr("os.getpid", lambda: -1)
-    with pytest.raises(httpx.ConnectError, match="hand in one that was made here"):
+    with pytest.raises(ConnectError, match="hand in one that was made here"):
         asyncio.run(ask())

@@ -137,7 +137,7 @@ async def test_state_stays_by_identity(simulator: Simulator, tmp_path: Path) -> 
             await router.complete("chat", "hi")
         assert health(router, "luna") == "open"
         path.write_text(file_of(simulator, "luna: 7, haiku: 1", more=RULES.replace("consecutive: 1", "consecutive: 2")))
-        assert (await router.reload()).changes == ("chat: luna 1→7",)
+        assert (await router.reload()).changes == ("chat: luna 1→7, luna breaker, haiku breaker",)
         assert health(router, "luna") == "open"
         path.write_text(path.read_text().replace("api_key: k", "api_key: other"))
         assert "provider openai reconnects" in (await router.reload()).changes

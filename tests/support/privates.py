@@ -9,6 +9,16 @@ from pathlib import Path
 
 # Of named tuples and of the module os: documented, though they look private.
 _DOCUMENTED = {"_asdict", "_exit", "_fields", "_make", "_replace"}
+_TELLING = (
+    ast.Attribute,
+    ast.Call,
+    ast.ClassDef,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Name,
+)
 _BY_NAME = {"delattr", "getattr", "hasattr", "setattr"}  # of Python, and pytest's monkeypatch
 
 
@@ -32,7 +42,7 @@ def imported(path: Path) -> Iterator[str]:
 
 @cache
 def _read(path: Path) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, _TELLING)]
 
 
 def _given(node: ast.AST) -> Iterator[str]:

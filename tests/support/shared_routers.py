@@ -13,7 +13,7 @@ FILE = """
 providers: {{a: {{kind: fake, api_key: {key}, base_url: https://planted.example/v1, limits: {{requests: {limit}}}}}}}
 routes: {{chat: a/planted-model}}
 defaults: {{retry: {{max_wait: {wait}}}}}
-shared: {{url: "{url}", app: shop{more}}}
+shared: {{url: "{url}", app: shop, timeout: 2s{more}}}
 """
 
 

@@ -75,11 +75,14 @@ class Program:
 
     Args:
         rates: requests a second of each route.
+
+    `states` are what it has told of the server: away, back.
     """
 
     def __init__(self, file: Path, rates: dict[str, float]) -> None:
         self._rates = rates
         self.stalls = Stalls()
+        self.states: list[str] = []
         self._called: dict[str, float] = {}
         providers = {name: self._vendor(name) for name in "abc"}
         self.router = Router.from_yaml(file, env={}, watch=False, monitor=False, providers=providers)
@@ -94,7 +97,8 @@ class Program:
         return FakeProvider(ProviderSettings(name=name, kind="fake", options={"script": answer}))
 
     def _heard(self, event: Event) -> None:
-        if event.kind == "shared" and "answers" not in event.sentence:
+        if event.kind == "shared" and "answers" not in event.sentence:  # they are back when somebody asks for one
+            self.states.append(event.fields["state"])
             say(event.fields["state"])
 
     async def ask(self, route: str, prompt: str) -> Outcome:

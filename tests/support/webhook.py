@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.support.waiting import until
+
 
 class Webhook:
     """What came. It answers each status in turn, then 200; None hangs up, a `slow` one never answers."""
@@ -25,7 +27,7 @@ class Webhook:
     async def answer(self, request: web.Request) -> web.Response:
         self.tries += 1
         if self.slow:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         status = self.statuses.pop(0) if self.statuses else 200
         if status is None:
             assert request.transport is not None
@@ -37,9 +39,7 @@ class Webhook:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until this holds."""
-        async with asyncio.timeout(60):
-            while not holds():
-                await asyncio.sleep(0.01)
+        await until(holds)
 
 
 @asynccontextmanager

@@ -52,6 +52,8 @@ def import_litellm(text: str, path: Path) -> Imported:
     _make_room(settings, deployments)
     plan = Planner(deployments, settings, config, notes).make()
     _share_budgets(settings, plan)
+    for said, _ in plan.providers.values() if settings.health is not None else ():
+        said["health"] = settings.health
     _tell_what_differs(settings, plan, Place(path.name, 1), notes)
     told = notes.sorted(config.files)
     if not plan.routes:
@@ -71,8 +73,9 @@ def _make_room(settings: Settings, deployments: list[Deployment]) -> None:
 
 
 def _share_budgets(settings: Settings, plan: Plan) -> None:
-    """Where the router has a Redis, LiteLLM's processes spend together."""
+    """Where the router has a Redis, LiteLLM's processes spend together. Without any budget no alert is of one."""
     has_budget = settings.client_budget is not None or any("budget" in said for said, _ in plan.providers.values())
+    settings.alerts = [alert for alert in settings.alerts if has_budget or alert["on"] != "budget"]
     if has_budget and "limits" in settings.shared.get("share", ()):
         settings.shared["share"].append("budgets")
 
@@ -91,8 +94,9 @@ def _tell_what_differs(settings: Settings, plan: Plan, place: Place, notes: Note
         ),
         "retries": (
             "retry" in settings.defaults,
-            "LiteLLM retries before it falls back; here each other target is asked first, and the same one again only "
-            "where nothing else is left",
+            "LiteLLM retries before it falls back, at any deployment of the name; here each other target of a route is "
+            "asked first, and the same one again where nothing else is left, or before the fallbacks where it is the "
+            "only one (first: same_target)",
         ),
         "timeouts": (
             "timeout" in settings.defaults,

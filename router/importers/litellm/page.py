@@ -39,12 +39,13 @@ def routes_yaml(name: str, plan: Plan, settings: Settings, notes: Sequence[Note]
     page.comment(0, "What clients and apps ask for: the model_name of each entry of model_list.")
     page.add(0, "routes:")
     for route in plan.routes.values():
-        _route(page, route)
+        _route(page, route, retries=_retries(plan, settings, route))
     if settings.shared:
         page.blank()
         page.add(0, "shared:", settings.origins.get("shared", ""))
         for key, value in settings.shared.items():
             page.entry(1, key, value)
+    _alerts(page, settings)
     _serve(page, plan, settings)
     return page.text()
 
@@ -78,7 +79,16 @@ def _model(page: Page, name: str, said: dict[str, Any], comment: str) -> None:
         page.entry(2, key, value)
 
 
-def _route(page: Page, route: Route) -> None:
+def _retries(plan: Plan, settings: Settings, route: Route) -> bool:
+    """Whether LiteLLM tries its one target again before it falls back."""
+    if len(route.tiers) != 1 or len(route.tiers[0].targets) != 1 or not route.fallbacks:
+        return False
+    said, _ = plan.models.get(next(iter(route.tiers[0].targets)), ({}, ""))
+    own = {**settings.defaults.get("retry", {}), **said.get("retry", {})}
+    return bool(own.get("same_target"))
+
+
+def _route(page: Page, route: Route, *, retries: bool) -> None:
     if route.alias_of is not None:
         page.add(1, f"{scalar(route.name)}: {scalar(route.alias_of)}", route.comment)
         return
@@ -90,6 +100,8 @@ def _route(page: Page, route: Route) -> None:
     if route.makes:
         page.entry(2, route.makes, True)
     page.entry(2, "targets", _targets(first))
+    if retries:
+        page.entry(2, "retry", {"first": "same_target"}, "num_retries, before its fallbacks")
     if later or route.fallbacks:
         page.add(2, "fallbacks:")
         for tier in later:
@@ -110,6 +122,14 @@ def _fallback(fallback: Fallback) -> str:
     if fallback.on is not None:
         said["on"] = [fallback.on]
     return flow(said)
+
+
+def _alerts(page: Page, settings: Settings) -> None:
+    if settings.alerts:
+        page.blank()
+        page.add(0, "alerts:", "general_settings.alerting")
+    for alert in settings.alerts:
+        page.add(1, f"- {flow(alert)}")
 
 
 def _serve(page: Page, plan: Plan, settings: Settings) -> None:

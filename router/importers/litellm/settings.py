@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from router.config.diagnostics import has_credential
 from router.config.serve_rules import LEAST_KEY
 from router.config.yaml_reader import Node
+from router.importers.litellm.alerting import alerts_of
 from router.importers.litellm.budgets import Amount
 from router.importers.litellm.budgets import take as take_budget
 from router.importers.litellm.reading import SECTIONS, Config, Fields, as_number, entries, items
@@ -25,6 +27,7 @@ _BALANCES = {
     "usage-based-routing": "least_busy",
     "usage-based-routing-v2": "least_busy",
 }
+_BETWEEN_CHECKS = 300.0  # seconds, where the file does not say
 _CACHE_TTL = 600  # seconds; LiteLLM keeps answers as long as its store does, where the file does not say
 _REDIS = ("url", "host", "port", "db", "username", "password", "ssl")
 _KEPT_ELSEWHERE = ("s3", "gcs", "azure-blob", "qdrant-semantic", "redis-semantic", "disk")
@@ -53,6 +56,8 @@ class Settings:
     client_budget: tuple[str, str] | None = None  # what it may spend, and where that is from
     in_flight: int | None = None
     shared: dict[str, Any] = field(default_factory=dict)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    health: str | None = None  # how often each provider is asked whether it is there
     strategy: str = "simple-shuffle"
 
 
@@ -273,6 +278,11 @@ class SettingsReader:
     # --- the proxy
 
     def _general(self, general: Fields) -> None:
+        alerting = general.left.get("alerting")
+        if alerting is not None:
+            tell = partial(self._tell_of, alerting)
+            self.made.alerts = alerts_of(general, self._variables, tell)
+        self._health(general)
         node = general.take("master_key")
         if node is not None:
             self._master_key(node)
@@ -283,6 +293,18 @@ class SettingsReader:
         if each:
             self.made.defaults["limits"] = {"in_flight": int(each)}
             self.made.origins["limits"] = "general_settings.max_parallel_requests"
+
+    def _tell_of(self, node: Node, sort: Sort, what: str, text: str) -> None:
+        self._tell(sort, node, what, text)
+
+    def _health(self, general: Fields) -> None:
+        node = general.left.get("background_health_checks")
+        if node is None or node.value is not True:
+            return
+        general.take("background_health_checks")
+        self.made.health = duration(max(1.0, general.number("health_check_interval") or _BETWEEN_CHECKS))
+        text = "LiteLLM calls each model; health asks each provider for its list of models, which is free"
+        self._tell("differs", node, "general_settings.background_health_checks", text)
 
     def _master_key(self, node: Node) -> None:
         written = str(node.value)

@@ -12,7 +12,8 @@ _DATABASE = "no database: what is spent is kept in the user's state folder"
 _KEYS = "clients' keys stand in the file: serve.keys (`signalbox key NAME`)"
 _EACH_CODE = "what an error leads to is one table here, by its code (docs/errors.md)"
 _COST_ONLY = "of no effect here: nothing depends on it"
-_CHECKS = "every target is tried by calls; `health: 30s` of a provider asks it for its list of models, which is free"
+_CHECKS = "`health: 30s` of a provider asks it for its list of models, which is free, or a path of its server"
+_TAGS = "tags of a call lead by a route's rules, when: [{if: {tags: {tier: free}}, to: ROUTE}]; a model has labels"
 _WORDS = "no guardrails here"
 
 WITHOUT: Mapping[str, str] = {
@@ -40,7 +41,8 @@ WITHOUT: Mapping[str, str] = {
         ("default_internal_user_params", "upperbound_key_generate_params", "max_internal_user_budget"), _KEYS
     ),
     **dict.fromkeys(
-        ("internal_user_budget_duration", "max_user_budget", "max_end_user_budget", "max_end_user_budget_id"), _KEYS
+        ("internal_user_budget_duration", "max_user_budget", "max_end_user_budget", "max_end_user_budget_id"),
+        "a route or provider may have a budget for each user: budget: {usd: 5/d, by: user}",
     ),
     **dict.fromkeys(
         ("ui_access_mode", "ui_username", "ui_password"), "the dashboard is `signalbox dash`, without a login"
@@ -60,8 +62,8 @@ WITHOUT: Mapping[str, str] = {
         "Signalbox routes chat, embeddings and ranks",
     ),
     **dict.fromkeys(
-        ("alerting", "alerting_threshold", "alerting_args", "alert_types"),
-        "no alerts: events and figures are told to whoever watches (docs/monitor.md)",
+        ("alerting", "alerting_threshold", "alerting_args", "alert_types", "alert_to_webhook_url"),
+        "alerts: go to webhooks, in Slack's form or as JSON (docs/howto/alerts.md)",
     ),
     **dict.fromkeys(
         ("enable_pre_call_checks", "optional_pre_call_checks"),
@@ -69,16 +71,14 @@ WITHOUT: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "tags",
-            "tag_budget_config",
-            "enable_tag_filtering",
-            "tag_filtering_match_any",
             "access_groups",
             "model_access_group",
             "team_id",
         ),
-        "no tags: a client's `routes` under serve.keys say what it may ask for",
+        "a client's `routes` under serve.keys say what it may ask for",
     ),
+    **dict.fromkeys(("tags", "enable_tag_filtering", "tag_filtering_match_any"), _TAGS),
+    "tag_budget_config": "a budget may be one for each value of a tag: budget: {usd: 5/d, by: tag.NAME}",
     **dict.fromkeys(
         ("max_fallbacks", "polling_interval", "client_ttl", "routing_strategy_args", "default_priority"),
         "no such bound here: a chain is tried to its end, within timeout.total and retry.max_attempts",

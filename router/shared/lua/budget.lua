@@ -27,7 +27,7 @@ function answers.budget(moment, key, at)
   end
 
   local known = math.max(before, total) -- it only grows: told twice, or again after a loss, it counts once
-  spent = spent + known - before
+  spent = spent + (known - before) -- so: the sum of both may be more than a number holds exactly
   if lowest < 0 or limit <= lowest or now - limit_at > LOWEST then
     lowest, limit_at = limit, now
   end

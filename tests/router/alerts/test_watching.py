@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from providers.fake import Fail, Reply, Step
 from providers.types import Usage
 from router import Router, SignalboxError
 from router.alerts import outbox, watcher
+from tests.support.moved_clock import MovedClock
+from tests.support.waiting import until
 from tests.support.webhook import Webhook, webhook
 
 FILE = """
@@ -33,6 +36,26 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(watcher, "EVERY", 0.02)
     monkeypatch.setattr(outbox, "BACKOFF", 0.01)
     monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Awaitable[None]]:
+    """Wait until all who watch have looked some times more."""
+    looks = 0
+    look = watcher.Watcher.look
+
+    async def counted(self: watcher.Watcher) -> bool:
+        nonlocal looks
+        goes_on = await look(self)
+        looks += 1
+        return goes_on
+
+    async def some() -> None:
+        enough = looks + 10
+        await until(lambda: looks >= enough)
+
+    monkeypatch.setattr(watcher.Watcher, "look", counted)
+    return some
 
 
 class Shop:
@@ -69,11 +92,11 @@ async def test_an_open_breaker_is_told_and_nothing_else_of_the_request(tmp_path:
     assert "SECRET-PATH" not in str(body)
 
 
-async def test_a_budget_is_told_in_slacks_form(tmp_path: Path) -> None:
+async def test_a_budget_is_told_in_slacks_form(tmp_path: Path, looked: Callable[[], Awaitable[None]]) -> None:
     shop = Shop(tmp_path, 'on: budget, above: 50%, to: "${ALERT_URL}", form: slack')
     async with webhook() as hook, shop.router(hook.url) as router:
         await ask(router, 2)
-        await asyncio.sleep(0.1)
+        await looked()
         assert not hook.got
         await ask(router, 2)
         await hook.until(lambda: hook.got)
@@ -82,19 +105,23 @@ async def test_a_budget_is_told_in_slacks_form(tmp_path: Path) -> None:
     assert "the budget of provider a: $0.04 of $0.05 spent (80%)" in body["text"]
 
 
-async def test_error_rates_and_slow_answers_need_some_requests(tmp_path: Path) -> None:
+async def test_error_rates_and_slow_answers_need_some_requests(
+    tmp_path: Path, looked: Callable[[], Awaitable[None]]
+) -> None:
     shop = Shop(tmp_path, 'on: error_rate, above: 20%, route: chat, to: "${ALERT_URL}"')
     async with webhook() as hook, shop.router(hook.url) as router:
         shop.step = Fail(ErrorCode.CONTENT_FILTERED)
         await ask(router, 3)
-        await asyncio.sleep(0.1)
+        await looked()
         assert not hook.got, "three say nothing"
         await ask(router, 20)
         await hook.until(lambda: hook.got)
     assert "route chat: 100% failed in the last minute" in hook.got[0]["text"]
 
 
-async def test_two_processes_of_a_file_have_one_sender_and_another_goes_on(tmp_path: Path) -> None:
+async def test_two_processes_of_a_file_have_one_sender_and_another_goes_on(
+    tmp_path: Path, looked: Callable[[], Awaitable[None]]
+) -> None:
     shop = Shop(tmp_path, 'on: breaker_open, to: "${ALERT_URL}"', 'on: budget, above: 50%, to: "${ALERT_URL}"')
     shop.step = Fail(ErrorCode.SERVER_ERROR)
     async with webhook() as hook:
@@ -103,9 +130,9 @@ async def test_two_processes_of_a_file_have_one_sender_and_another_goes_on(tmp_p
             async with one:
                 await asyncio.gather(ask(one, 3), ask(other, 3))
                 await hook.until(lambda: hook.got)
-                await asyncio.sleep(0.2)
+                await looked()
             assert len(hook.got) == 1
-            await asyncio.sleep(0.2)
+            await looked()
             assert len(hook.got) == 1, "what was told is told"
             shop.step = CENT
             other.breaker("paid", "close")
@@ -114,11 +141,11 @@ async def test_two_processes_of_a_file_have_one_sender_and_another_goes_on(tmp_p
         assert [body["alert"] for body in hook.got] == ["breaker_open", "budget"]
 
 
-async def test_what_another_process_sees_is_told_too(tmp_path: Path) -> None:
+async def test_what_another_process_sees_is_told_too(tmp_path: Path, looked: Callable[[], Awaitable[None]]) -> None:
     shop = Shop(tmp_path, 'on: breaker_open, to: "${ALERT_URL}"', monitor=str(tmp_path / "s"))
     async with webhook() as hook, shop.router(hook.url) as one:
         await ask(one)
-        await asyncio.sleep(0.1)
+        await looked()
         async with shop.router(hook.url) as other:
             shop.step = Fail(ErrorCode.SERVER_ERROR)
             await ask(other, 3)
@@ -126,12 +153,12 @@ async def test_what_another_process_sees_is_told_too(tmp_path: Path) -> None:
         assert len(hook.got) == 1
 
 
-async def test_an_edit_takes_effect_at_once(tmp_path: Path) -> None:
+async def test_an_edit_takes_effect_at_once(tmp_path: Path, looked: Callable[[], Awaitable[None]]) -> None:
     shop = Shop(tmp_path, 'on: held, to: "${ALERT_URL}"')
     async with webhook() as hook, shop.router(hook.url) as router:
         shop.step = Fail(ErrorCode.SERVER_ERROR)
         await ask(router, 3)
-        await asyncio.sleep(0.1)
+        await looked()
         assert not hook.got
         shop.write('on: breaker_open, to: "${ALERT_URL}"')
         result = await router.reload()
@@ -211,8 +238,13 @@ async def test_a_slow_one_holds_up_no_other_and_not_the_end(monkeypatch: pytest.
 
 
 async def test_no_answer_within_a_time_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "TIMEOUT", 0.05)
+    monkeypatch.setattr(outbox, "TIMEOUT", 5.0)
     async with webhook() as hook:
         hook.slow = True
-        box = await send(hook)
+        clock = MovedClock()
+        sending = asyncio.create_task(send(hook))
+        for tries in range(1, outbox.TRIES + 1):
+            await hook.until(lambda tries=tries: hook.tries == tries)
+            clock.move_on(outbox.TIMEOUT)
+        box = await sending
         assert (box.lost, hook.tries) == (1, outbox.TRIES)

@@ -56,7 +56,7 @@ WEIGHTS = st.lists(st.floats(0.01, 100), min_size=1, max_size=12)
 
 
 @given(WEIGHTS)
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples)
 def test_any_weights_are_kept_to_one_call(weights: list[float]) -> None:
     tier = Tier(weights)
     for calls in range(1, 300):
@@ -65,7 +65,7 @@ def test_any_weights_are_kept_to_one_call(weights: list[float]) -> None:
 
 
 @given(WEIGHTS, st.lists(st.sets(st.integers(0, 11)), min_size=1, max_size=20), st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@settings(max_examples=2 * settings().max_examples)
 def test_what_one_missed_while_away_is_not_made_up_for(
     weights: list[float], absences: list[set[int]], chance: random.Random
 ) -> None:

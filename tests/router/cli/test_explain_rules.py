@@ -130,3 +130,11 @@ def test_what_no_traffic_has_is_told(path: str, tmp_path: Path, line: str, words
 
     loaded = scenario_from(f"duration: 1m\ntraffic:\n  - {line}\n", compile_plan(load(path, env={})))
     assert any(words in found.message for found in loaded.diagnostics)
+
+
+def test_the_tags_of_a_clients_key_go_before_those_of_its_call(tmp_path: Path) -> None:
+    written = tmp_path / "routes.yaml"
+    written.write_text(FILE + "serve: {keys: {anna: {key: sb-1234567890abcdefghij, tags: {tier: free}}}}\n")
+    for of_call in ((), ("--tags", "tier=paid")):
+        told = json.loads(run("explain", "chat", str(written), "--json", "--client", "anna", *of_call, *NOON))
+        assert [offer["target"] for offer in told["tiers"][0]["offered"]] == ["b/small", "b/smaller"]

@@ -65,7 +65,7 @@ def test_explain_takes_what_a_call_and_a_client_require(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--require", "region"), "write LABEL=TEXT, such as region=eu"),
+        (("--require", "region"), "takes LABEL=TEXT, such as region=eu"),
         (("--require", "regoin=eu"), 'has a label "regoin" (did you mean "region"?)'),
         (("--client", "alic"), 'serve.keys has no client "alic" (did you mean "alice"?)'),
     ],

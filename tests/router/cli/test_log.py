@@ -101,7 +101,7 @@ def test_without_a_log_it_says_how_to_get_one(tmp_path: Path) -> None:
     file = tmp_path / "routes.yaml"
     file.write_text(FILE.replace("telemetry: {log: {path: logs}}", ""))
     result = shown_of(str(file))
-    assert (result.exit_code, "write telemetry: {log: {}}" in result.stderr) == (3, True)
+    assert (result.exit_code, "write telemetry: {log: on}" in result.stderr) == (3, True)
     file.write_text(FILE)
     result = shown_of(str(file))
     assert (result.exit_code, "has no requests yet" in result.stderr) == (3, True)
@@ -123,3 +123,17 @@ def test_to_follow_shows_what_comes_and_nothing_twice(tmp_path: Path, monkeypatc
     result = shown_of(str(tmp_path / "routes.yaml"), "-n", "2", "--follow", "--json")
     assert result.exit_code == 0
     assert [json.loads(each)["id"] for each in result.output.splitlines()] == ["p-3", "p-4", "p-10", "p-20"]
+
+
+async def test_a_trace_of_the_log_says_which_line_decided_and_what_the_call_set(tmp_path: Path) -> None:
+    file = tmp_path / "routes.yaml"
+    rules = "{when: [{if: {tags: {tier: free}}, to: b/y}], targets: [a/x]}"
+    file.write_text(FILE.replace("{targets: [a/x], fallbacks: [b/y]}", rules))
+    async with Router.from_yaml(file, env={}, monitor=False) as router:
+        reply = await router.complete("chat", "hi", tags={"tier": "free"}, only="b", timeout="5s")
+        await router.complete("other", "hi", max_attempts=2)
+    assert reply.trace.rule == f"{file}:3: if tags.tier is free → b/y"
+    idents = [json.loads(text)["id"] for text in shown_of(str(file), "--json").stdout.splitlines()]
+    ruled, plain = (shown_of(str(file), "--trace", ident).stdout.splitlines() for ident in idents)
+    assert ruled[1:3] == [f"  {reply.trace.rule}", "  set by the call: timeout: total 5 s; only: b"]
+    assert plain[1] == "  set by the call: max_attempts: 2"

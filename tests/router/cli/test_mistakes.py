@@ -158,3 +158,20 @@ def test_warnings_are_counted_but_told_by_check_alone(
         assert err.count("1 warning: signalbox check b.yaml") == 1
     run("check b.yaml", monkeypatch)
     assert capsys.readouterr().out.count("does not count") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("serve --port 8080", "there is no option --port: write --listen 127.0.0.1:PORT; see"),
+        ("serve --host 0.0.0.0", "there is no option --host: write --listen 127.0.0.1:PORT; see"),
+        ("serve -c routes.yaml", "there is no option -c: write --file PATH; see"),
+        ("log --tail", "there is no option --tail: write --follow; see"),
+        ("check --port 1", "there is no option --port; options: "),
+    ],
+)
+def test_an_option_of_other_tools(
+    line: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(line, monkeypatch) == 2
+    assert capsys.readouterr().err.startswith(f"signalbox: {words}")

@@ -144,7 +144,7 @@ def test_a_provider(line: str, told: str) -> None:
         (of_top("log_level: debug"), "an app sets up the logger `signalbox`"),
         (of_top("timeout: 30s"), "it belongs under defaults, as defaults: {timeout: …}"),
         (of_top("fallbacks: [a]"), "write them under a route"),
-        (f"{PROVIDERS}route: {{chat: openai/x}}\n", '"routes" is missing: write routes: {chat: openai/gpt-6-luna}'),
+        (f"{PROVIDERS}route: {{chat: openai/x}}\n", 'no key is named "route" here (did you mean "routes"?)'),
         ("routes: {chat: openai/x}\n", '"providers" is missing: write providers: {openai: {kind: openai'),
         (f"providers:\n  - name: a\n{ROUTES}", "such as providers: {openai: {kind: openai"),
         (f"{PROVIDERS}routes:\n  - name: c\n", "such as routes: {chat: openai/gpt-6-luna}"),
@@ -160,7 +160,7 @@ def test_a_provider(line: str, told: str) -> None:
             f"{PROVIDERS}routes: {{chat: {{targets: [{{provider: openai, model: a}}]}}}}\n",
             "write model: PROVIDER/MODEL",
         ),
-        (f"{PROVIDERS}routes: {{chat: {{targets: [{{name: openai/a}}]}}}}\n", '"model" is missing'),
+        (f"{PROVIDERS}routes: {{chat: {{targets: [{{name: openai/a}}]}}}}\n", "write model: PROVIDER/MODEL"),
     ],
 )
 def test_the_rest_of_a_file(text: str, told: str) -> None:
@@ -221,3 +221,19 @@ def test_a_wrong_value_of_a_short_form_is_told_where_it_stands() -> None:
     [found] = load_text(of_route("timeout: 30"), env={}).diagnostics
     assert found.path == "routes.chat.timeout.total"
     assert (found.line, found.column) == (6, 61)
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ("{openai/a: 80%, near/b: 30%}", ["the shares come to 110%, of which each gets its part: make them 100%"]),
+        ("{openai/a: 5%, near/b: 10%}", ["the shares come to 15%, of which each gets its part: make them 100%"]),
+        ("{openai/a: 33.3%, near/b: 33.3%, near/c: 33.3%}", []),
+        ("{openai/a: 90%, near/b: 0%}", []),
+        ("{openai/a: 8, near/b: 3}", []),
+    ],
+)
+def test_percentages_that_are_not_a_hundred(weights: str, told: list[str]) -> None:
+    found = load_text(f"{PROVIDERS}routes: {{chat: {{targets: {weights}}}}}\n", env={})
+    assert found.file is not None
+    assert [one.message for one in found.diagnostics if one.severity == "warning"] == told

@@ -94,7 +94,7 @@ def test_a_finding_names_its_own_file_line_and_column(tmp_path: Path) -> None:
 
 def test_where_a_file_is_no_yaml_nothing_is_said_of_names_that_it_may_have(tmp_path: Path) -> None:
     (found,) = read(tmp_path, routes=ROOT.replace("a/m}", "later}"), teams__b="models:\n  later: a/m\n   four: a/m\n")
-    assert found == "teams/b.yaml:3:8: this is not YAML: mapping values are not allowed in this context"
+    assert found.startswith("teams/b.yaml:3:4: 3 spaces before this key, and 2 in line 2: keys of one section")
 
 
 def test_the_source_line_is_that_of_the_file_and_keys_are_blanked_out(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_asides_and_anchors_are_each_files_own(tmp_path: Path) -> None:
     assert loaded.diagnostics == ()
     assert compile_plan(loaded).chains["p"].total == 300
     (found,) = read(tmp_path, routes=ROOT, teams__a="routes: {p: *slow}\n")
-    assert found.startswith("teams/a.yaml:1:13: this is not YAML: found undefined alias")
+    assert found.startswith("teams/a.yaml:1:13: nothing above has this anchor (&name)")
 
 
 def test_circles_are_told_with_the_way(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from providers import registry
 from router.config import load_text
 from router.plan.compile import compile_plan
 from tests.support.counting import functions_entered
@@ -28,7 +27,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         seen.append(only)
         return entry_points(**only)
 
-    monkeypatch.setattr(registry, "entry_points", looked)
+    monkeypatch.setattr("importlib.metadata.entry_points", looked)
     return seen
 
 

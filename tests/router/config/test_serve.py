@@ -206,6 +206,7 @@ def test_an_address_from_a_variable_is_read_like_a_written_one() -> None:
     assert said("serve:\n  listen: ${AT}\n", AT="99") == [
         "a port needs an address: write 127.0.0.1:99 for this machine alone, or :99 for all"
     ]
+    assert said("serve: {listen: 99999}\n") == ["a port is a number from 0 to 65535; 0 takes any that is free"]
     (told,) = said("serve:\n  listen: ${AT}\n", AT="0.0.0.0:99")
     assert "nobody needs a key" in told
 

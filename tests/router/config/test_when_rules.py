@@ -41,7 +41,7 @@ def said(routes: str) -> list[str]:
         ),
         (
             "  chat: {targets: [{model: inner}, a/q]}\n  inner: {when: {if: {tags: {x: y}}, to: a/z}, targets: [a/r]}",
-            'routes.chat.targets: the rules of "inner" hold for those who ask for it, not where it serves "chat"',
+            'routes.chat.targets.0.model: the rules of "inner" hold for those who ask for it',
         ),
     ],
 )

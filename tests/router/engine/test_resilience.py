@@ -249,7 +249,7 @@ def tier(balance: str, weights: dict[str, float], **more: str) -> str:
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=6).filter(any))
 @example([3, 9, 1, 9, 9, 1])  # smooth weighted round robin strays further here
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples)
 def test_weights_are_kept_to_one_call(weights: list[int]) -> None:
     """Over any calls, each target has its share within one; weight 0 gets nothing."""
 

@@ -16,15 +16,14 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from providers import ErrorCode
 from providers.fake import Fail, Reply
 from providers.types import Usage
-from router import RouteExhausted, Router, SyncRouter
+from router import RouteExhausted, SyncRouter
 from router.exporters.otel import instrument
 from tests.support.paths import ROOT
+from tests.support.scraping import scraped
 from tests.support.world import World, story, well
 
 PRICED = """
@@ -33,18 +32,6 @@ models:
   y: {provider: b, id: small}
 routes: {chat: {targets: [x], fallbacks: [y]}}
 """
-
-
-def scraped(router: Router) -> dict[tuple[str, ...], float]:
-    """All samples as Prometheus would store them: (name, label values sorted by label) and value."""
-    registry = CollectorRegistry()
-    registry.register(router.prometheus())
-    text = generate_latest(registry).decode()
-    return {
-        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 @story

@@ -15,7 +15,9 @@ KEY, OTHER = "sb-0123456789abcdefghij", "sb-abcdefghijklmnopqrst"
 KEYS = f"{{keys: {{a: {{key: {KEY}}}, b: {{key: {OTHER}}}}}}}"
 
 
-async def told(serve: str, body: bytes, *headers: tuple[bytes, bytes]) -> tuple[int, dict[bytes, bytes]]:
+async def told(
+    serve: str, body: bytes, *headers: tuple[bytes, bytes], method: str = "POST", host: bytes = b"localhost"
+) -> tuple[int, dict[bytes, bytes]]:
     """What a server is handed for a request."""
     sent: list[Any] = []
 
@@ -25,10 +27,10 @@ async def told(serve: str, body: bytes, *headers: tuple[bytes, bytes]) -> tuple[
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": CHAT, "query_string": b"", "client": ("127.0.0.1", 9)}
+    scope = {"type": "http", "method": method, "path": CHAT, "query_string": b"", "client": ("127.0.0.1", 9)}
     fake = FakeProvider.scripted(name="fake")
     async with Router.from_text(f"{FILE}serve: {serve}\n", providers={"fake": fake}, monitor=False) as router:
-        await asgi(router)({**scope, "headers": [(b"host", b"localhost"), *headers]}, receive, send)
+        await asgi(router)({**scope, "headers": [*([(b"host", host)] if host else []), *headers]}, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"])
 
 
@@ -49,3 +51,16 @@ async def test_a_name_of_any_letters_is_told_in_headers_that_all_can_read() -> N
     status, headers = await told("{direct: true}", question(model="fake/漢"))
     assert status == 200
     assert headers[b"x-signalbox-target"] == b"fake/%E6%BC%A2"
+
+
+@pytest.mark.parametrize("hosts", [[b"evil.example", b"localhost"], [b"localhost", b"evil.example"], []])
+async def test_without_a_key_one_host_is_told_and_it_is_this_machines(hosts: list[bytes]) -> None:
+    """Servers differ in what they do about several."""
+    assert (await told("{}", question(), *((b"host", host) for host in hosts), host=b""))[0] == 403
+
+
+async def test_an_answer_without_content_tells_no_length_of_it() -> None:
+    status, headers = await told("{}", b"", method="OPTIONS")
+    assert status == 204
+    assert headers[b"allow"] == b"POST, OPTIONS"
+    assert b"content-length" not in headers

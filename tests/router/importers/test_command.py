@@ -69,7 +69,7 @@ def test_a_file_that_exists_is_written_over_with_force_alone(config: Path) -> No
     [
         (None, 2, "no such file"),
         ("", 1, "the file is empty"),
-        ("model_list: [\n  api_key: sk-very-secret-1", 1, "this is not YAML"),
+        ("model_list: [\n  api_key: sk-very-secret-1", 1, "[ has no ]"),
         ("model_list:\n\t- a", 1, "a tab"),
         ("model_list: []\nmodel_list: []", 1, 'the key "model_list" is here twice'),
         ("services: {web: {image: x}}", 1, "is no LiteLLM config: it has neither model_list"),

@@ -67,7 +67,7 @@ def test_status_says_it_and_processes_without_a_file_are_not_added_up() -> None:
 
 @needs_redis
 def test_on_a_loop_after_another_all_is_counted_once(server: RedisServer) -> None:
-    text = file_of(chat="$5/month") + f"shared: {{url: '{server.url}', share: [budgets]}}\n"
+    text = file_of(chat="$5/month") + f"shared: {{url: '{server.url}', timeout: 2s, share: [budgets]}}\n"
     fakes = {name: FakeProvider.scripted(CENT, name=name) for name in "ab"}
     router = Router.from_text(text, env={}, providers=fakes)
 

@@ -112,7 +112,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(steps=STEPS)
 def test_the_sum_is_that_of_all_charges_but_a_killed_second_and_never_more(steps: list[tuple[str, int, int]]) -> None:
     async def story() -> None:

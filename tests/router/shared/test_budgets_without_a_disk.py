@@ -22,7 +22,9 @@ pytestmark = needs_redis
 def path(tmp_path: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path / "state"))
     found = tmp_path / "routes.yaml"
-    found.write_text(file_of(chat="$1/month") + f"shared: {{url: '{server.url}', app: shop, share: [budgets]}}\n")
+    found.write_text(
+        file_of(chat="$1/month") + f"shared: {{url: '{server.url}', app: shop, timeout: 2s, share: [budgets]}}\n"
+    )
     return found
 
 

@@ -20,7 +20,7 @@ async def test_it_is_collected_and_its_connections_end(server: RedisServer, shar
     text = (
         "providers: {a: {kind: fake, limits: {requests: 100/min, in_flight: 5}, budget: $5/d}}\n"
         "routes: {chat: {targets: [a/x], cache: 1h}}\n"
-        f"shared: {{url: '{server.url}', secret: a-secret, share: [{share}]}}\n"
+        f"shared: {{url: '{server.url}', secret: a-secret, timeout: 2s, share: [{share}]}}\n"
     )
 
     async def use() -> weakref.ref[Router]:

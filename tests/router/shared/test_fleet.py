@@ -31,7 +31,9 @@ routes: {{planted-route: planted-model}}
 defaults: {{cache: {{ttl: 1h}}}}
 cache: {{path: memory}}
 telemetry: {{monitor: off, capture: full}}
-shared: {{url: "{url}", app: shop, secret: planted-secret-of-all, share: [fleet], host: planted-host, commands: true}}
+shared:
+  {{url: "{url}", app: shop, timeout: 2s, secret: planted-secret-of-all, share: [fleet], host: planted-host,
+  commands: true}}
 """
 
 

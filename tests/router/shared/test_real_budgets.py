@@ -28,7 +28,7 @@ def on(tmp_path: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path / machine))
         path = tmp_path / machine / "routes.yaml"
         path.parent.mkdir(exist_ok=True)
-        shared = f"shared: {{url: '{server.url}', app: shop, share: [budgets]{more}}}\n"
+        shared = f"shared: {{url: '{server.url}', app: shop, timeout: 2s, share: [budgets]{more}}}\n"
         path.write_text(file_of(chat=budget) + shared)
         return path
 

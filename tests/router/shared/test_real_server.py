@@ -114,7 +114,7 @@ async def test_what_an_operator_may_do_to_it(server: RedisServer, command: str) 
 async def test_an_unreachable_server_is_a_warning_and_no_error() -> None:
     async with routers(file("redis://127.0.0.1:9/0", "6000/min", wait="1s"), 1) as (router,):
         assert await served(router)
-        assert states_of(router) == ["away"]
+        await until(lambda: states_of(router) == ["away"])
         assert "127.0.0.1:9" in events_of(router)[0].sentence
 
 
@@ -150,6 +150,6 @@ async def test_the_rights_of_the_docs_are_enough_and_fewer_are_told(server: Redi
         url = server.url.replace("//", f"//{user}:word@")
         async with routers(file(url, "6000/min", wait="1s"), 1) as (router,):
             assert await served(router)
-            assert states_of(router) == states
+            await until(lambda states=states: states_of(router) == states)
             assert all("docs/shared.md" in event.sentence for event in events_of(router))
             assert "word" not in str(events_of(router))

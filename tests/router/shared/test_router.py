@@ -61,12 +61,12 @@ async def test_the_section_comes_changes_and_goes_while_the_router_runs(server: 
     path.write_text(file("20/h"))
     async with Router.from_yaml(path, env={}, watch=False) as router:
         assert await served(router, 30) == 20
-        path.write_text(file("20/h", f"shared: {{url: '{server.url}'}}"))
+        path.write_text(file("20/h", f"shared: {{url: '{server.url}', timeout: 2s}}"))
         assert "shared added" in (await router.reload()).changes
         assert await served(router, 30) == 20, "it begins with what all share"
         async with Router.from_yaml(path, env={}, watch=False) as other:
             assert await served(other, 5) <= 1
-        path.write_text(file("30/h", f"shared: {{url: '{server.url}', away: refuse}}"))
+        path.write_text(file("30/h", f"shared: {{url: '{server.url}', timeout: 2s, away: refuse}}"))
         assert "shared.away changed" in (await router.reload()).changes
         assert 9 <= await served(router, 20) <= 11, "another number for what was counted"
         path.write_text(file("30/h"))
@@ -78,7 +78,7 @@ async def test_the_section_comes_changes_and_goes_while_the_router_runs(server: 
 
 @needs_redis
 async def test_a_router_that_ends_gives_back_what_it_has(server: RedisServer) -> None:
-    text = file("600/min", f"shared: {{url: '{server.url}'}}")
+    text = file("600/min", f"shared: {{url: '{server.url}', timeout: 2s}}")
     async with Router.from_text(text, env={}) as router:
         assert await served(router, 20) == 20
     with server.client() as client:
@@ -99,7 +99,7 @@ providers:
   a: {{kind: fake, api_key: one, limits: {{requests: 10/h}}}}
   b: {{kind: fake, api_key: two}}
 routes: {{chat: {{targets: [a/m], fallbacks: [b/m]}}}}
-shared: {{url: '{server.url}'}}
+shared: {{url: '{server.url}', timeout: 2s}}
 """
     async with Router.from_text(text, env={}) as first, Router.from_text(text, env={}) as second:
         for _ in range(20):
@@ -110,7 +110,7 @@ shared: {{url: '{server.url}'}}
 
 @needs_redis
 def test_on_a_loop_after_another(server: RedisServer) -> None:
-    router = Router.from_text(file("600/min", f"shared: {{url: '{server.url}'}}"), env={})
+    router = Router.from_text(file("600/min", f"shared: {{url: '{server.url}', timeout: 2s}}"), env={})
 
     async def story() -> int:
         return await served(router, 3)
@@ -129,7 +129,7 @@ def test_check_online_makes_one_exchange(server: RedisServer, tmp_path: Path, al
     if not alive:
         server.kill()
     path = tmp_path / "routes.yaml"
-    path.write_text(file("600/min", f"shared: {{url: '{server.url}'}}"))
+    path.write_text(file("600/min", f"shared: {{url: '{server.url}', timeout: 2s}}"))
     result = CliRunner().invoke(command, [str(path), "--online"], standalone_mode=False)
     assert result.return_value == (0 if alive else 1)
     assert ("shared: the server answers" in result.output) is alive

@@ -29,7 +29,7 @@ def path(server: RedisServer, tmp_path: Path) -> Path:
 
 
 def write(path: Path, server: RedisServer, more: str, share: str = "limits") -> Path:
-    shared = f"shared: {{url: '{server.url}', share: [{share}]}}\n"
+    shared = f"shared: {{url: '{server.url}', timeout: 2s, share: [{share}]}}\n"
     path.write_text(file_of() + KEYS.replace("MORE", more).replace("WORKERS", "") + shared)
     return path
 

@@ -11,7 +11,7 @@ pytestmark = needs_redis
 PREFIX = "sb:{shop/0}:"
 
 
-async def test_bytes_that_are_no_text_clear_nothing_and_fail_nothing(server: RedisServer) -> None:
+async def test_bytes_that_are_no_text_clear_nothing_and_fail_nothing(server: RedisServer, patient: None) -> None:
     failed: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
     async with shops(*[file(server.url)] * 2) as (first, second):

@@ -173,7 +173,7 @@ scenarios = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, phases=[Phase.generate, Phase.reuse])
+@settings(phases=[Phase.generate, Phase.reuse])
 @given(files, scenarios)
 def test_what_check_accepts_is_simulated(home: Path, file: dict[str, Any], scenario: dict[str, Any]) -> None:
     """With no key, file or variable that only a connection needs; what it counts adds up; the disk is untouched."""
