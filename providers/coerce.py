@@ -52,16 +52,20 @@ def coerce_messages(messages: MessagesLike) -> tuple[Message, ...]:
         return (message if messages.isascii() else without_halves(message),)
     if isinstance(messages, Message):
         return (without_halves(_sound(messages, "messages")),)
-    if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
+    if type(messages) is not list and (not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray)):
         invalid(f"messages: a string or a list of messages is expected, not {_kind(messages)}")
-    return tuple(
-        without_halves(
-            _sound(message, f"messages[{place}]")
-            if type(message) is Message
-            else _message(message, f"messages[{place}]")
-        )
-        for place, message in enumerate(messages)
-    )
+    return tuple([_each(message, place) for place, message in enumerate(messages)])
+
+
+def _each(source: Any, place: int) -> Message:
+    """One message of a conversation; the usual dict is read without what only the others need."""
+    if type(source) is dict and len(source) == 2:
+        role, content = source.get("role"), source.get("content")
+        if type(role) is str and type(content) is str:
+            message = Message(role, content)  # type: ignore[arg-type]  # any string: `validate` tells the roles
+            return message if content.isascii() else without_halves(message)
+    where = f"messages[{place}]"
+    return without_halves(_sound(source, where) if type(source) is Message else _message(source, where))
 
 
 def _sound(message: Message, where: str) -> Message:
@@ -207,10 +211,6 @@ def coerce_request(body: Mapping[str, Any]) -> CompletionRequest:
 def _message(source: Any, where: str) -> Message:
     if isinstance(source, Message):
         return source
-    if type(source) is dict and len(source) == 2:
-        role, content = source.get("role"), source.get("content")
-        if type(role) is str and type(content) is str:  # as nearly all
-            return Message(role, content)  # type: ignore[arg-type]  # any string: `validate` tells the roles
     if not isinstance(source, Mapping):
         invalid(f"{where}: a Message or a dict is expected, not {_kind(source)}")
     role = source.get("role")

@@ -27,9 +27,13 @@ def without_halves(message: Message) -> Message:
     The rest is looked at only then, for it costs time: `encode_json` sees to what is sent in any case.
     """
     content = message.content
-    if not isinstance(content, str | tuple):  # `validate` tells what is no content
-        return message
-    if is_whole(content if isinstance(content, str) else message.text):
+    if isinstance(content, str):
+        text = content
+    elif isinstance(content, tuple):
+        text = message.text
+    else:
+        return message  # `validate` tells what is no content
+    if is_whole(text):
         return message
     whole: Message = _all_mended(message)
     return whole

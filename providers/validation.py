@@ -38,6 +38,7 @@ _MAPPINGS = ("extra_body", "extra_headers", "metadata")
 _MOST = 2**63 - 1  # larger numbers are none in JSON, to most servers
 _TIMEOUTS = Timeout.__struct_fields__
 _CHOICES = frozenset({"auto", "none", "required"})
+_NUMBERS = int, float  # `int | float` would be made anew for each question
 # parameter: least, greatest
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("temperature", 0, 2),
@@ -171,7 +172,7 @@ def _check_timeout(timeout: object) -> None:
     for name, limit in timeout.items():
         if name not in _TIMEOUTS:
             invalid(f"timeout: {_shown(name)} is none of {', '.join(_TIMEOUTS)}")
-        is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
+        is_number = isinstance(limit, _NUMBERS) and not isinstance(limit, bool)
         if limit != "off" and not (is_number and 0 < limit <= _MOST):
             invalid(f'timeout[{name!r}]: seconds above 0, or "off", are expected, not {_shown(limit)}')
 
@@ -181,7 +182,7 @@ def _check_numbers(request: CompletionRequest) -> None:
         value = getattr(request, name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= greatest:
+        if isinstance(value, bool) or not isinstance(value, _NUMBERS) or not least <= value <= greatest:
             invalid(f"{name}: a number from {least} to {greatest} is expected, not {_shown(value)}")
     limit = request.max_tokens
     if limit is not None and (type(limit) is not int or not 0 <= limit <= _MOST):

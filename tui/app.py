@@ -53,6 +53,7 @@ class Dashboard(App[None]):
         vendors: The simulated vendors of a demo.
         every: Seconds between snapshots.
         named: The name of the routers that `find` looks for; None for all.
+        first: The mode of the screen that is shown first, where it is another one than usual.
     """
 
     TITLE = "signalbox"
@@ -89,6 +90,7 @@ class Dashboard(App[None]):
         vendors: SimulatedVendors | None = None,
         every: float = 0.25,
         named: str | None = None,
+        first: str | None = None,
     ) -> None:
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]
@@ -97,6 +99,7 @@ class Dashboard(App[None]):
         for mode, screen in SCREENS.items():
             self.add_mode(mode, partial(screen, self.session))
         self._named = named
+        self._first = first
         self._visited: set[str] = set()  # modes whose screen is made
         self._patience = _MADE
         self.register_theme(theme.DARK)
@@ -105,6 +108,8 @@ class Dashboard(App[None]):
         self.error_console.push_render_hook(InertConsole(self.error_console))
 
     def on_mount(self) -> None:
+        if self._first is not None:
+            self.switch_mode(self._first)
         if self.session.feed is not None:
             self._follow()
         elif self.session.find is not None:

@@ -68,7 +68,7 @@ def command(
     **only: str | bool | None,
 ) -> int:
     """The requests in the log on disk of FILE (telemetry: {log: on}), the oldest first. No router has to run."""
-    reader = LogReader(_folder(path))
+    reader = LogReader(folder_of(path))
     now = time.time()
     began, ended = moment("--since", since, now, 0.0), moment("--until", until, now, float("inf"))
     passing = RequestFilter(slow=None if slow is None else _duration("--slow", slow), **only)  # type: ignore[arg-type] # the options are its fields
@@ -89,7 +89,7 @@ def command(
     return 0 if shown else 1
 
 
-def _folder(path: str) -> Path:
+def folder_of(path: str) -> Path:
     """The folder of a file's log. A file that no longer asks for one may still have what was written."""
     from router.config import load
 

@@ -41,6 +41,8 @@ _PARAMS = _REQUEST_FIELDS | ROUTING
 
 _TUPLES = frozenset({"modalities", "server_tools", "allowed_tools"})
 _LISTS = _TUPLES | {"stop"}
+# Those that have more than one form; all else is as it has to be, or refused by validation.
+_FORMS = ROUTING | _LISTS | {"tools", "tool_choice", "response_format", "timeout"}
 # What the file's params can add to a client's own body; how its prompt is cached that says itself.
 _ADDED = _REQUEST_FIELDS - {"timeout", "extra_body", "extra_headers", "prompt_cache"}
 
@@ -73,11 +75,13 @@ def route_of(request: CompletionRequest, route: str | None) -> str:
     return request.model if route is None else route
 
 
-def _coerced(params: Mapping[str, Any]) -> dict[str, Any]:
-    for name in params:
-        if name not in _PARAMS:
-            hint = did_you_mean(name, sorted(_PARAMS))
-            raise TypeError(f'no parameter is named "{name}"{hint}; vendor-only ones go into extra_body')
+def _coerced(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not params.keys() <= _PARAMS:
+        name = next(name for name in params if name not in _PARAMS)
+        hint = did_you_mean(name, sorted(_PARAMS))
+        raise TypeError(f'no parameter is named "{name}"{hint}; vendor-only ones go into extra_body')
+    if params.keys().isdisjoint(_FORMS):  # numbers and words, as in most calls
+        return params
     values = {name: value for name, value in params.items() if name not in ROUTING}
     if len(values) < len(params):
         values["routing"] = coerce_routing(params)

@@ -27,7 +27,8 @@ async def count_exact(provider: Provider, target: Target, request: CompletionReq
     return await provider.count_exact(for_target(request, target))
 
 
-_FIRST, _EVERY = 16, 16  # answers that are learned from: so many at first, then each so many
+# Answers of a target that are learned from: so many at first, then each so many, and between them each fourth.
+_FIRST, _EVERY = 4, 16
 
 
 class TokenCounts:
@@ -54,7 +55,8 @@ class TokenCounts:
         if learned is None:
             learned = self._learned[target.identity] = Learned()
         learned.answers += 1
-        is_due = learned.answers <= _FIRST or learned.answers % _EVERY == 0
+        answers = learned.answers
+        is_due = answers <= _FIRST or answers % _EVERY == 0 or (answers < _EVERY and answers % _FIRST == 0)
         if is_due and all(isinstance(message.content, str) for message in request.messages):
             learned.add(request.messages, usage.input_tokens)
 

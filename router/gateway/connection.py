@@ -14,20 +14,9 @@ from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError  # `aiohttp.web` would take another MB
 from aiohttp.web_server import Server
 
+from router.gateway import unreadable
 from router.gateway.full import Full
 from router.gateway.half_closed import HalfClosed
-from router.gateway.unreadable import (
-    FIELD,
-    HEAD,
-    LINE,
-    TOO_LARGE,
-    TOO_SLOW,
-    last_words,
-    new_parser,
-    readable_before,
-    why_not_spoken,
-    why_unreadable,
-)
 
 log = logging.getLogger("signalbox.gateway")
 
@@ -166,8 +155,8 @@ class Connection(RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # None is what aiohttp's own server hands on
             auto_decompress=False,  # it has no bound
-            max_line_size=LINE,
-            max_field_size=FIELD,
+            max_line_size=unreadable.LINE,
+            max_field_size=unreadable.FIELD,
             keepalive_timeout=server.bounds.idle,
         )
         self._gates = server
@@ -212,16 +201,16 @@ class Connection(RequestHandler):
         if self._timer is None:
             self._wait_for_head()
         self._head += size
-        if self._head > HEAD and self.transport is not None:
-            self.transport.write(last_words(*TOO_LARGE))
+        if self._head > unreadable.HEAD and self.transport is not None:
+            self.transport.write(unreadable.last_words(*unreadable.TOO_LARGE))
             self.force_close()
 
     def _cannot_read(self, data: bytes) -> None:
         """Have what came before answered, and nobody wait for the rest of a body in which this is no HTTP any more."""
         self._is_unreadable = True
         if self._request_count == 1 and not self.has_begun:  # it is all that came
-            self._parser = parser = new_parser(self, self._read_bufsize, self._max_msg_queue_size)
-            self._messages.extendleft(reversed(readable_before(parser, data)))
+            self._parser = parser = unreadable.new_parser(self, self._read_bufsize, self._max_msg_queue_size)
+            self._messages.extendleft(reversed(unreadable.readable_before(parser, data)))
         within = self._messages[-2] if len(self._messages) > 1 else self._asked
         if within is not None and not within[1].is_eof():
             within[1].set_exception(RequestPayloadError())
@@ -310,9 +299,10 @@ class Connection(RequestHandler):
         """Answer a request; gives whether another may follow."""
         if isinstance(message, RawRequestMessage):
             self._asked = message, payload
-            wrong = why_not_spoken(message)
+            is_usual = message.version is HttpVersion11 and not message.chunked
+            wrong = None if is_usual else unreadable.why_not_spoken(message)
         else:
-            wrong = why_unreadable(message.exc, message.message)
+            wrong = unreadable.why_unreadable(message.exc, message.message)
         if wrong is None:
             try:
                 return await self._gates.answer(self, message, payload)
@@ -324,13 +314,14 @@ class Connection(RequestHandler):
         if self._said:
             self.abort()  # its client must not take it for whole
         elif self.transport is not None:
-            self.transport.write(last_words(*wrong))
+            self.transport.write(unreadable.last_words(*wrong))
         return False
 
     async def _linger(self, payload: StreamReader) -> None:
         """Take the rest of a body for a while: closing at once would take the answer back while the client still
         sends.
         """
+        self._end_sending()
         with suppress(TimeoutError, RequestPayloadError):
             async with asyncio.timeout(_LINGER):
                 while not payload.is_eof():
@@ -339,9 +330,12 @@ class Connection(RequestHandler):
     async def _discard(self) -> None:
         """Take what can't be read for a while, for the same reason."""
         self._close, self._at_work = True, True
+        self._end_sending()
+        await asyncio.sleep(_GOODBYE)
+
+    def _end_sending(self) -> None:
         if self.transport is not None and self.transport.can_write_eof():
             self.transport.write_eof()
-        await asyncio.sleep(_GOODBYE)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -375,8 +369,7 @@ class Connection(RequestHandler):
             self._wire.abort()
 
     def _wait_for_head(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self.bounds.head, self._too_slow)
+        self._timer = self._loop.call_later(self.bounds.head, self._too_slow)
 
     def _wait_for_next(self) -> None:
         """Let it be silent for so long; the timer that runs looks again when it is over."""
@@ -389,7 +382,7 @@ class Connection(RequestHandler):
     def _too_slow(self) -> None:
         self._timer = None
         if self.has_begun and self.transport is not None:
-            self.transport.write(last_words(*TOO_SLOW))
+            self.transport.write(unreadable.last_words(*unreadable.TOO_SLOW))
         self.force_close()
 
 

@@ -11,7 +11,7 @@ UNUSED = (
     *("httpx", "rich", "click", "pygments", "textual", "tiktoken", "diskcache", "watchfiles", "redis", "jsonschema"),
     *("aiohttp.web_app", "uvloop", "router.cli", "router.gateway", "router.importers", "router.simulate", "tui"),
     *("router.cache.disk", "router.shared.redis", "router.request_log", "router.alerts", "router.exporters"),
-    *("providers.anthropic", "providers.ollama", "providers.simulator"),
+    *("providers.anthropic.provider", "providers.ollama", "providers.simulator"),
 )
 PROGRAM = f"""
 import asyncio, sys

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from router.cli.common import UNREADABLE, Failure, shared_feed, takes_file, valid_file
+from router.cli.log import folder_of
 from router.cli.verb import Verb
 from router.config import ConfigError
 from router.router import Router
@@ -27,6 +28,7 @@ _USUAL = "routes.yaml"
         "signalbox dash conf/prod.yaml     # start one on this file, and show it",
         "signalbox dash shop               # the running one of that name",
         "signalbox dash --shared --web     # all machines, in a browser",
+        "signalbox dash --log              # the requests in the log of routes.yaml; no router has to run",
     ],
     exits={0: "it was left", 1: "FILE has errors", 2: "no terminal, wrong usage, or FILE can't be read"},
 )
@@ -34,17 +36,30 @@ _USUAL = "routes.yaml"
 @takes_file(default=None)
 @click.option("--shared", is_flag=True, help="All processes on all machines that share as FILE says.")
 @click.option("--socket", "where", type=click.Path(path_type=Path), help="The socket, where the file names one.")
+@click.option("--log", is_flag=True, help="The requests in a log on disk: of FILE, or a log's folder or file itself.")
 @click.option("--web", is_flag=True, help="Serve it to a browser on this machine (extra `web`).")
 @click.option("--port", type=click.IntRange(0, 65535), default=8899, show_default=True, help="Of --web.")
-def command(what: str | None, path: str | None, where: Path | None, web: bool, port: int, shared: bool = False) -> int:
+def command(
+    what: str | None,
+    path: str | None,
+    where: Path | None,
+    web: bool,
+    port: int,
+    shared: bool = False,
+    log: bool = False,
+) -> int:
     """Watch the running routers of this user, and act on them. FILE starts a router on that routes.yaml and shows it;
     NAME picks a running one. With --shared no router is started: all processes that share over the server of FILE
-    (routes.yaml) are one.
+    (routes.yaml) are one. With --log nothing has to run, and nothing is started.
     """
     if path is not None and what is not None:
         raise Failure("give a FILE to start a router on, or the NAME of one that runs", UNREADABLE)
     if path is not None:
         what = path if is_file(path) else f"./{path}"
+    if log and shared:
+        raise Failure("--log shows a log of this machine, --shared all machines: give one of them", UNREADABLE)
+    if log:
+        return _on_log(what or _USUAL, web, port)
     if web:
         return _on_shared_web(what or _USUAL, port) if shared else _on_web(what, where, port)
     need_terminal("`signalbox status` prints the same as lines, `--watch` goes on")
@@ -79,6 +94,25 @@ def _on_shared_web(path: str, port: int) -> int:
 def is_file(what: str) -> bool:
     """Return whether a routes.yaml is meant, and not the name of a running router, which has no slash."""
     return Path(what).suffix in (".yaml", ".yml") or "/" in what or Path(what).is_file()
+
+
+def _on_log(what: str, web: bool, port: int) -> int:
+    """Show the requests of a log: of a routes.yaml, or of the folder or file that it is."""
+    from tui.app import Dashboard
+    from tui.log_feed import LogFeed
+    from tui.screens.requests import RequestsScreen
+
+    place = Path(what)
+    folder = place if place.is_dir() or place.suffix == ".jsonl" else folder_of(what)
+    if not folder.exists():
+        raise Failure(f"there is no log at {what}", UNREADABLE)
+    if web:
+        from tui.commands.web import serve
+
+        again = [sys.executable, "-m", "router.cli", "dash", "--log", what]
+        return serve(shlex.join(again), port, "ends it")
+    need_terminal("`signalbox log` prints the same as lines, `--follow` goes on")
+    return show(Dashboard(LogFeed(folder, place.name), first=RequestsScreen.name_of_mode))
 
 
 def _on_file(path: str) -> int:

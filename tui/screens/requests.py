@@ -57,7 +57,7 @@ class RequestsScreen(DashboardScreen):
         self._only = RequestFilter()
         self._records: tuple[RequestRecord, ...] = ()
         self._log: Path | None = None  # the folder of requests on disk, once it is known
-        self._revision = ""  # of the file that said so
+        self._revision: str | None = None  # of the file that said so
         self._older: OlderRequests | None = None
         self._reading = False
 

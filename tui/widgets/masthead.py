@@ -107,6 +107,8 @@ class Masthead(Vertical):
             f"revision {snapshot.revision[:7]}",
             f"loaded {as_text.clock(snapshot.loaded_at)}",
         ]
+        if not snapshot.revision:
+            parts = ["a log on disk, no router"]
         room = width - self._right().cell_length - 1 - sum(piece.cell_length for piece in lead) - 2
         while len(parts) > 1 and len(" · ".join(parts)) > room:
             parts.pop()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -119,6 +121,69 @@ async def test_who_still_sends_what_nobody_can_read_is_told_so_all_the_same() ->
         assert parsed(await reader.read()).status == 400
         writer.close()
         await until(lambda: here.server.connections == 0)
+
+
+async def test_who_is_refused_and_sends_no_more_of_its_body_is_told_at_once_that_nothing_more_comes() -> None:
+    async with served(f"{{keys: {{a: {{key: {KEY}}}}}}}") as here:
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(request("POST", CHAT, content_length="999999", connection="keep-alive") + b"{")
+        began = asyncio.get_running_loop().time()
+        assert parsed(await reader.read()).status == 401
+        assert here.server.connections == 1  # it may send the rest
+        writer.close()
+        await until(lambda: here.server.connections == 0)
+        assert asyncio.get_running_loop().time() - began < 9
+
+
+# --- anything at all
+
+ODD = (b"\r\n", b"\n", b"\r", b"\x00", b"0\r\n\r\n", b"content-length: 5\r\n", b"connection: close\r\n", b" ", b"\xff")
+USUAL = (
+    GET,
+    asked(f"content-length: {len(question())}"),
+    asked(f"content-length: {len(question(stream=True))}", body=question(stream=True)),
+    asked("transfer-encoding: chunked", body=WHOLE),
+    asked(f"content-length: {len(question())}", "expect: 100-continue"),
+    request("GET", "/v1/responses", connection="upgrade", upgrade="websocket"),
+    request("HEAD", "/", connection="keep-alive").replace(b"HTTP/1.1", b"HTTP/1.0"),
+)
+
+
+def changed(chance: random.Random) -> bytes:
+    data = bytearray(b"".join(chance.choices(USUAL, k=chance.randrange(1, 5))))
+    for _ in range(chance.randrange(3)):
+        place = chance.randrange(len(data))
+        data[place : place + chance.choice([0, 1, 20])] = chance.choice(ODD)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_comes_in_whatever_pieces_ends_and_leaves_nothing(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(seed)
+    async with served(bounds=Bounds(head=0.1, body=0.1, idle=0.1, stalled=0.1)) as here:
+
+        async def send(data: bytes) -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+            told = b""
+            with suppress(ConnectionError):
+                for cut in (data[:300], data[300:500], data[500:]):
+                    writer.write(cut)
+                    await asyncio.sleep(0)
+                if len(data) % 3 == 0:
+                    writer.write_eof()
+                while more := await reader.read(65536):
+                    told += more
+            writer.close()
+            return told
+
+        told = await asyncio.gather(*(send(changed(chance)) for _ in range(60)))
+        assert not [answer for answer in told if b"HTTP/1.1 500" in answer]
+        assert any(b"HTTP/1.1 200" in answer for answer in told)
+        await until(lambda: here.server.connections == 0)
+        assert here.gateway.under_way == 0
+    assert not caplog.records
 
 
 # --- what an answer has to say of itself (RFC 9110, sections 11.6.1, 15.5.6 and 15.5.16)
