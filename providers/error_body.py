@@ -22,6 +22,12 @@ _TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,300}?)</title")
 _SLUG = re.compile(r"[A-Za-z][\w.-]{2,60}")
 _MARKS = frozenset({"success", "type", "x_groq", "base_resp", "code", "error_code", "statusCode"})
 _FINE = (None, 0, 200, "0", "200", "")  # codes of no error
+# AWS's types of errors that say that a token has run out, or a signature is wrong.
+SIGNATURES = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"}
+    | {"InvalidSignatureException", "IncompleteSignatureException", "SignatureDoesNotMatch"}
+    | {"MissingAuthenticationToken", "MissingAuthenticationTokenException"}
+)
 _NOTHING: dict[str, Any] = {}
 # Where a text, a code and a type stand, the usual first.
 _MESSAGES = ("message", "msg", "detail", "error_description", "error_message", "error_msg", "errorMessage")
@@ -119,7 +125,7 @@ def error_in(payload: object) -> bool:
         return True
     if sub(payload, "x_groq").get("error") or sub(payload, "base_resp").get("status_code"):
         return True
-    if "choices" in payload or _first(payload, _CODES) in _FINE:
+    if payload.get("choices") or _first(payload, _CODES) in _FINE:
         return False
     return any(isinstance(payload.get(key), str) for key in _MESSAGES)  # a code and its sentence, and no answer
 
@@ -152,7 +158,7 @@ def read_fault(payload: object, depth: int = 0) -> Fault:
         code = _first(payload, _CODES)
     fault = Fault(
         message=message[:TEXT_CHARS],
-        type=name(kind),
+        type=name(kind.rpartition("#")[2]) if isinstance(kind, str) else None,  # without AWS's name space
         code=str(code)[:NAME_CHARS] if isinstance(code, str | int) and code != "" else None,
         request_id=name(payload.get("request_id")),
         error=outer,

@@ -22,6 +22,8 @@ _DURATION = (
 _WAIT = (
     rf"\b(?:again|retry(?:ing|_after)?|wait|resets?|available|back|expires)\b[^.\d]{{0,30}}?(?<=\s)({_DURATION})(?!\w)"
 )
+# A number alone is meant as in the header: "Retry after 60".
+_BARE = r"\bretry[- _]after:? {0,2}(\d{1,6}(?:\.\d{1,3})?)(?=$|[.,;)\]\"' ]{0,2}(?:$|[^\w ]))"
 _MOMENT = (
     r"\b(?:again|retry|until|resets?|available|access)\b[^.\d]{0,30}?"
     r"(\d{4}-\d\d-\d\d(?:t| | at )\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?)\s?(z|utc|gmt|[+-]\d\d:?\d\d)"
@@ -93,6 +95,9 @@ def text_wait(text: str, now: float) -> float | None:
         parts = re.findall(_PART, match[1])
         seconds = sum(float(number) * _UNITS[_unit(unit)] for number, unit in parts)
         return min(seconds, _LONGEST)
+    match = re.search(_BARE, text)
+    if match:
+        return float(match[1])
     match = re.search(_MOMENT, text)
     if match:
         zone = "Z" if match[2] in ("z", "utc", "gmt") else match[2]

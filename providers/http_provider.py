@@ -26,7 +26,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.model_list import all_names
 from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translated, with_headers
-from providers.parts import aside, is_large
+from providers.parts import aside, is_large, unsaid
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from providers.transport.http import HttpClient, HttpResponse
 
 _NOTHING: tuple[str, ...] = ()
+_EARLIER = ("thinking of earlier turns",)
 _REPEATS = 4  # of a call without what was refused: some vendors name one field at a time
 _NOBODY = CompletionRequest(model="", messages=())  # who asks beside the chat
 
@@ -280,9 +281,8 @@ class HttpProvider(ABC):
         return decoder if back is None else DecoderBack(decoder, back)
 
     async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
-        """Send the request; the answer's status is 200, or it is raised as the error that it stands for. What it
-        refuses without need is left out and the request sent again. Gives the names of what was not sent as well.
-        """
+        """Send the request, again without what was refused without need. Gives an answer whose status is 200, or
+        raises what it stands for; and the names of what was not sent."""
         if self._validates:
             validate(request)
         native, untold = self._native(request), _NOTHING
@@ -311,7 +311,7 @@ class HttpProvider(ABC):
             else:
                 if repeats and refusals:
                     self._refused.learn(request.model, refusals)
-                return response, (*untold, *left_out, *(("thinking of earlier turns",) if edited else ()))
+                return response, (*untold, *left_out, *unsaid(request, body, left_out), *(_EARLIER if edited else ()))
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _native(self, request: CompletionRequest) -> Native | None:

@@ -30,7 +30,9 @@ def as_str(value: object) -> str | None:
 
 
 def as_count(value: object) -> int | None:
-    """A number of tokens; None for anything else. Some gateways send whole numbers as floats."""
+    """A number of tokens; None for anything else. Some gateways send whole numbers as floats, or as texts."""
+    if type(value) is str and value.isascii() and value.isdecimal() and len(value) < 16:
+        value = int(value)
     if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value <= MOST_TOKENS else None

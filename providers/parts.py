@@ -32,6 +32,14 @@ def asks_more(request: CompletionRequest) -> bool:
     )
 
 
+def unsaid(request: CompletionRequest, body: dict[str, Any], told: tuple[str, ...]) -> tuple[str, ...]:
+    """What was asked for that changes no answer, and has no word at this vendor: it is not sent, and told."""
+    if request.service_tier is request.prediction is None:  # as nearly always
+        return ()
+    asked = {"service_tier": request.service_tier, "prediction": request.prediction}
+    return tuple(name for name, value in asked.items() if value is not None and name not in body and name not in told)
+
+
 def is_text(part: FilePart) -> bool:
     """Whether a document is at hand and text, by its media type."""
     if part.data is None:

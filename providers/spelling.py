@@ -10,5 +10,9 @@ _LONGEST = 100  # characters of a name that is compared: comparing takes time by
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean "llama"?)`, or nothing when no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1) if len(name) <= _LONGEST else ()
+    if len(name) > _LONGEST:
+        return ""
+    names = list(known)
+    alike = [other for other in names if other.casefold() == name.casefold()]  # short names are near nothing else
+    near = alike or difflib.get_close_matches(name, names, n=1)
     return f' (did you mean "{near[0]}"?)' if near else ""

@@ -7,7 +7,7 @@ recorded answers. What says that a prompt is too long is in `providers.context_e
 
 from __future__ import annotations
 
-from providers.error_body import Words
+from providers.error_body import SIGNATURES, Words
 from providers.errors import ErrorCode as E
 
 # The vendor's own code, decisive whatever the status is.
@@ -77,6 +77,7 @@ CODES: dict[str, E] = {
     "API_KEY_INVALID": E.AUTHENTICATION,  # Gemini sends it with status 400
     "UNAUTHENTICATED": E.AUTHENTICATION,
     "UNAVAILABLE": E.OVERLOADED,
+    "CANCELLED": E.SERVER_ERROR,  # by Gemini itself
     "3036": E.QUOTA_EXHAUSTED,  # Cloudflare's Workers AI: the day's free share is used up
     "3040": E.OVERLOADED,
     "5007": E.MODEL_NOT_FOUND,
@@ -93,22 +94,12 @@ CODES: dict[str, E] = {
 
 # MiniMax's `base_resp.status_code`; its texts are looked at first, for a prompt that is too long has 2013 as well.
 MINIMAX: dict[str, E] = {
-    "1000": E.SERVER_ERROR,
-    "1001": E.SERVER_ERROR,
-    "1002": E.RATE_LIMITED,
-    "1004": E.AUTHENTICATION,
-    "1008": E.QUOTA_EXHAUSTED,
-    "1013": E.SERVER_ERROR,
-    "1024": E.SERVER_ERROR,
-    "1026": E.CONTENT_FILTERED,
-    "1027": E.CONTENT_FILTERED,
-    "1033": E.SERVER_ERROR,
-    "1039": E.RATE_LIMITED,
-    "1041": E.RATE_LIMITED,
+    **dict.fromkeys(("1000", "1001", "1013", "1024", "1033"), E.SERVER_ERROR),
+    **dict.fromkeys(("1002", "1039", "1041", "2045"), E.RATE_LIMITED),
+    **dict.fromkeys(("1004", "2049"), E.AUTHENTICATION),
+    **dict.fromkeys(("1008", "2056"), E.QUOTA_EXHAUSTED),
+    **dict.fromkeys(("1026", "1027"), E.CONTENT_FILTERED),
     "2013": E.INVALID_REQUEST,
-    "2045": E.RATE_LIMITED,
-    "2049": E.AUTHENTICATION,
-    "2056": E.QUOTA_EXHAUSTED,
 }
 
 # The vendor's type, looked at when code and text said nothing. Types that are used loosely (`invalid_request_error`,
@@ -146,6 +137,7 @@ TYPES: dict[str, E] = {
     "ModelNotReadyException": E.OVERLOADED,
     "ServiceUnavailableException": E.OVERLOADED,
     "ModelErrorException": E.SERVER_ERROR,
+    **dict.fromkeys(SIGNATURES, E.AUTHENTICATION),
 }
 
 # A field that the server does not know or does not take, in the words of OpenAI, Azure, Gemini, Mistral, FastAPI, Groq,
@@ -228,7 +220,7 @@ NO_MODEL = Words(
     r"|not supported by any)",
     r"\bmodel (?:['\"`][^'\"`]{1,100}['\"`] )?(?:is )?not supported\s{0,3}(?:[.'\"]|$)",
     r"model (?:identifier|id|name)\b.{0,60}? is (?:invalid|not)",
-    r"there is no model|(?:unable to|could not|cannot) find model",
+    r"there is no model|(?:unable to|could not|cannot) (?:find|resolve) (?:the )?(?:foundation )?model|模型不存在",
     r"\b(?:invalid|unknown|no such|unrecogni[sz]ed|unsupported) model\b|(?:not|isn't) a valid model",
     r"model not (?:exist|found)",
     r"no models? (?:is |are )?loaded|try pulling it|not found the model|deployment\b.{0,60}?(?:not exist|not found)",
@@ -286,6 +278,8 @@ TEXTS: tuple[tuple[Words, frozenset[int], E], ...] = (
             r"\b(?:incorrect|invalid|wrong|missing|expired|malformed|no) (?:x-)?api.?key",
             r"api.?key\b.{0,40}?(?:not valid|invalid|expired|incorrect|missing|revoked|disabled|required)",
             r"check the api-key|no auth credentials|invalid (?:proxy server|access|auth|bearer) token",
+            r"security token included in the request|request signature we calculated|\bexpired ?token\b"
+            r"|\b(?:access|auth|bearer|id|session) ?token\b.{0,20}?(?:expired|invalid|not valid|revoked)",
         ),
         frozenset({400, 403}),
         E.AUTHENTICATION,
@@ -294,6 +288,8 @@ TEXTS: tuple[tuple[Words, frozenset[int], E], ...] = (
         Words(
             r"violates usage guidelines|content (?:management )?policy|contentpolicyviolation|safety (?:system|check)",
             r"content[ _]filter(?:ed|ing)?\b|flagged (?:as|by|for)|\bmoderation\b|inappropriate content",
+            r"(?:prompt|input|content) (?:was|has been) flagged|blocked by .{0,30}?guardrail|敏感|不安全|违规",
+            r"guardrails?\b.{0,30}?(?:blocked|intervened|violat|rejected)",
             r"prohibited_content|considered high risk|content exists risk|contains? sensitive|data_?inspection",
         ),
         frozenset({400, 403, 422, 500, 502}),
@@ -322,6 +318,11 @@ TEXTS: tuple[tuple[Words, frozenset[int], E], ...] = (
         frozenset({400, 403}),
         E.PERMISSION_DENIED,
     ),
+    (
+        Words(r"organi[sz]ation must be verified|must (?:verify|complete verification)"),
+        frozenset({400, 403, 404}),
+        E.PERMISSION_DENIED,
+    ),
     (Words(r"no endpoints found that (?:support|can)"), _NAMED, E.UNSUPPORTED),
     (Words(r'option ".{1,40}" must be of type'), frozenset({500}), E.INVALID_REQUEST),  # Ollama: a bad option
     (Words(r"is not valid under any of the given schemas"), _BAD, E.INVALID_REQUEST),  # no JSON schema at all
@@ -340,8 +341,9 @@ TEXTS: tuple[tuple[Words, frozenset[int], E], ...] = (
             r"internal (?:server )?error|^provider returned error\W*$|bad gateway",
             r"upstream (?:error|request|connect|time)|has crashed|out of memory|failed to load (?:the )?model",
             r"connection (?:error|refused|reset)|(?:request|gateway) timed out|deadline exceeded",
+            r"client closed request|(?:operation|context|request) (?:was |has been )?cancell?ed",  # by who is between
         ),
-        _ODD,
+        _ODD | {499},
         E.SERVER_ERROR,
     ),
 )

@@ -19,10 +19,12 @@ from providers.finish_reasons import finish_reason
 from providers.lenient_json import as_dict, as_list, as_str, as_word
 from providers.openai.chat_encode import encode
 from providers.openai.chat_pieces import (
+    DETAILS,
     SEALED,
     add_call,
     calls_in,
     came_in,
+    is_cumulative,
     join_details,
     opaque_of,
     others_in,
@@ -273,6 +275,8 @@ class ChatStreamDecoder:
 
     def _take_delta(self, delta: dict[str, Any], deltas: list[ToolCallDelta]) -> tuple[str, str]:
         text, thinking = text_and_thinking(delta)
+        if thinking and self._opaque.get("field") == DETAILS and is_cumulative(delta):
+            thinking = thinking.removeprefix("".join(self._thinking))
         refusal = as_str(delta.get("refusal"))
         if refusal:
             self._refused = True

@@ -9,6 +9,7 @@ from typing import Any
 from providers.errors import ErrorCode, ProviderError
 from providers.lenient_json import OF_GOOGLE, OF_LITELLM
 from providers.openai.cache_marks import cache_fields, mark
+from providers.openai.chat_pieces import DETAILS
 from providers.openai.dialects import Dialect, chat_effort, thinking_fields
 from providers.openai.models import (
     HINTS,
@@ -302,8 +303,8 @@ def _send_thinking_back(
                 field = part.opaque.get("field", field)
     if field == "content":
         _add_to_content(out, text)
-    elif field is not None and (text or (needed and message.tool_calls)):
-        out["reasoning_content" if field == "as_it_came" else field] = text or " "
+    elif field is not None and field not in out and (text or (needed and message.tool_calls)):
+        out["reasoning_content" if field in ("as_it_came", DETAILS) else field] = text or " "
 
 
 _NEEDING = ("kimi-", "deepseek-", "mimo-")

@@ -15,14 +15,17 @@ from providers.types import ServerToolPart, ToolCallDelta, Usage
 
 # Where reasoning comes, the usual first; the last two are Copilot's and small servers'.
 _THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+DETAILS = "reasoning_details"
 
 
 def text_and_thinking(message: dict[str, Any]) -> tuple[str, str]:
     """What is said and what is thought, of a message or a delta."""
     content = message.get("content")
-    thinking = next((said for field in _THINKING if (said := as_str(message.get(field)))), "")
+    thinking = next((said for field in _THINKING if (said := _thought(message.get(field)))), "") or detailed(message)
     if isinstance(content, str):
         return content, thinking
+    if isinstance(content, dict):
+        content = [content]
     if not isinstance(content, list):
         return "", thinking
     text = ""
@@ -35,6 +38,19 @@ def text_and_thinking(message: dict[str, Any]) -> tuple[str, str]:
             thinking += thought if isinstance(thought, str) else _joined(thought)
             thinking += _joined(part.get("summary"))  # Databricks
     return text, thinking
+
+
+def _thought(held: object) -> str:
+    """What is thought, of a field that holds a text; or an object or a list with texts, as some gateways send it."""
+    if isinstance(held, dict):
+        return as_str(held.get("content")) or as_str(held.get("summary")) or as_str(held.get("text")) or ""
+    return _joined(held) if isinstance(held, list) else as_str(held) or ""
+
+
+def detailed(message: dict[str, Any]) -> str:
+    """What is thought, where only the details tell it: MiniMax, as `reasoning_split` has it."""
+    details = map(as_dict, as_list(message.get(DETAILS)))
+    return "".join(as_str(one.get("text")) or as_str(one.get("summary")) or "" for one in details)
 
 
 def _joined(parts: object) -> str:
@@ -65,12 +81,13 @@ def read_usage(raw: object) -> Usage | None:
     """The token counts, None when there are none."""
     if not isinstance(raw, dict):
         return None
-    prompt = as_dict(raw.get("prompt_tokens_details"))
-    output = as_count(raw.get("completion_tokens"))
-    reasoning = as_count(as_dict(raw.get("completion_tokens_details")).get("reasoning_tokens"))
+    prompt = as_dict(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
+    output = _counted(raw, "completion_tokens", "output_tokens")
+    made = as_dict(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
+    reasoning = as_count(made.get("reasoning_tokens"))
     if reasoning is None:
         reasoning = as_count(raw.get("reasoning_tokens"))
-    given = as_count(raw.get("prompt_tokens"))
+    given = _counted(raw, "prompt_tokens", "input_tokens")
     if given is not None and output is not None and reasoning and raw.get("total_tokens") == given + output + reasoning:
         output += reasoning  # xAI counts reasoning beside the output, all others inside: the total tells which
     cached = as_count(prompt.get("cached_tokens"))
@@ -81,15 +98,22 @@ def read_usage(raw: object) -> Usage | None:
     return Usage(given, output, cached, as_count(prompt.get("cache_write_tokens")), reasoning)
 
 
+def _counted(raw: dict[str, Any], name: str, other: str) -> int | None:
+    """A count by its name, or by that of the Responses protocol: some gateways mix them up."""
+    found = as_count(raw.get(name))
+    return as_count(raw.get(other)) if found is None else found
+
+
 def calls_in(message: dict[str, Any]) -> list[Any]:
     """The entries of a message or a delta that speak of calls; the old `function_call` is one."""
-    entries = as_list(message.get("tool_calls"))
+    held = message.get("tool_calls")
+    entries = [held] if isinstance(held, dict) else as_list(held)
     legacy = message.get("function_call")
     return [{"index": 0, "function": legacy}] if not entries and isinstance(legacy, dict) else entries
 
 
 # OpenRouter's, MiniMax's and Vercel's reasoning, and Claude's behind LiteLLM: to be sent back unread.
-_UNREAD = ("reasoning_details", "thinking_blocks")
+_UNREAD = (DETAILS, "thinking_blocks")
 SEALED = "reasoning_opaque"  # Copilot's, a string
 
 
@@ -103,8 +127,10 @@ def opaque_of(message: dict[str, Any]) -> dict[str, Any]:
 
 def came_in(message: dict[str, Any]) -> dict[str, Any]:
     """The field in which reasoning came, where it is not the common `reasoning_content`."""
-    is_other = as_str(message.get("reasoning")) and not as_str(message.get("reasoning_content"))
-    return {"field": "reasoning"} if is_other else {}
+    if as_str(message.get("reasoning")) and not as_str(message.get("reasoning_content")):
+        return {"field": "reasoning"}
+    is_told = any(_thought(message.get(field)) for field in _THINKING)
+    return {"field": DETAILS} if not is_told and detailed(message) else {}
 
 
 def add_call(calls: ToolCallAssembler, index: object, entry: object) -> ToolCallDelta | None:
@@ -145,6 +171,11 @@ _PIECES = frozenset({"text", "summary", "data", "thinking"})
 def _is_whole(entry: dict[str, Any], value: str, before: str) -> bool:
     """MiniMax sends with each piece all that came before."""
     return bool(before) and value.startswith(before) and str(entry.get("format")).startswith("MiniMax")
+
+
+def is_cumulative(message: dict[str, Any]) -> bool:
+    """Whether each piece of the reasoning has all that came before, as MiniMax's have."""
+    return any(str(as_dict(entry).get("format")).startswith("MiniMax") for entry in as_list(message.get(DETAILS)))
 
 
 def _continues(entry: dict[str, Any], last: dict[str, Any]) -> bool:

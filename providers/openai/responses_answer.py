@@ -147,7 +147,8 @@ class Answer:
             return self._other(item, source)
         text, told = "", item.citations
         item.citations = []
-        for part in map(as_dict, as_list(source.get("content"))):
+        content = source.get("content")
+        for part in [{"text": content}] if isinstance(content, str) else map(as_dict, as_list(content)):
             item.refused = item.refused or part.get("type") == "refusal"
             item.citations += [moved(one, len(text)) for one in read_annotations(part.get("annotations"))]
             text += as_str(part.get("text")) or as_str(part.get("refusal")) or ""

@@ -26,6 +26,7 @@ _BUDGETS = (
         for kind in ("requests", "tokens", "input-tokens", "output-tokens")
     ),
     ("x-ratelimit-remaining", "x-ratelimit-reset"),
+    ("ratelimit-remaining", "ratelimit-reset"),  # without the prefix, as the IETF's older drafts have them
 )
 
 
@@ -92,7 +93,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return float(milliseconds) / 1000
     now = vendors_time(headers, now)
     if "retry-after" in headers:
-        asked = parse_duration(headers["retry-after"], now)
+        # Where a gateway and the vendor behind it have each said one, the longest holds.
+        told = [headers["retry-after"], *headers["retry-after"].split(",")]
+        asked = max((wait for one in told if (wait := parse_duration(one, now)) is not None), default=None)
         if asked is not None:
             return asked
     waits = [

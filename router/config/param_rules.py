@@ -12,7 +12,8 @@ from providers.validation import validate
 from router.config.yaml_reader import Node, Place
 
 _NOBODY = (Message("user", "?"),)
-_OF_TOOLS = frozenset({"tool_choice", "allowed_tools"})  # what they may be depends on a request's tools
+# What these may be depends on a request's tools, or is told header by header.
+_ELSEWHERE = frozenset({"tool_choice", "allowed_tools", "extra_headers"})
 
 
 def why_refused(name: str, node: Node, value: Any) -> tuple[Node, Place, str] | None:
@@ -21,7 +22,7 @@ def why_refused(name: str, node: Node, value: Any) -> tuple[Node, Place, str] | 
     Args:
         value: what the node says, as the parameter's type has it.
     """
-    if name in _OF_TOOLS:
+    if name in _ELSEWHERE:
         return None
     try:
         asked = {name: coerce_response_format(value)} if name == "response_format" else coerce_more({name: value})

@@ -141,6 +141,9 @@ def _dollars(value: Any) -> tuple[float, float]:
 
 
 def _weight(value: Any) -> float:
+    if isinstance(value, dict):
+        form = "[{model: NAME, weight: 3, params: {…}}]"
+        raise ValueError(f"this must be a number; what has more to say stands in a list: {form}")
     if isinstance(value, str) and value.rstrip().endswith("%"):
         raise ValueError("of a tier either all targets have a weight in percent, or none; others are plain numbers")
     return _not_negative(value)

@@ -86,10 +86,10 @@ class Refused(ProviderError):
         should_retry: bool = False,
         retry_after: float | None = None,
         kind: str | None = None,
-        headers: Mapping[str, str] = MappingProxyType({}),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(code, message, status=status, retry_after=retry_after)
-        self.headers = headers
+        self.headers = dict(headers or {})
         self.should_retry = should_retry
         self.kind = kind
 

@@ -137,3 +137,24 @@ def test_prompts_that_drawn_chains_keep_are_told_to_be_spread() -> None:
     assert "routes.chat.targets: prompt_cache has inner keep a conversation's prompts, but balance: weighted" in line
     assert said(f"  chat: {{targets: {{inner: 1, other: 1}}, balance: affinity}}\n{chains}") == []
     assert said(f"  chat: {{targets: {{inner: 1, other: 0}}}}\n{chains}") == []
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"),
+    [
+        ("{targets: [M1]}", 'no model or route is named "M1" (did you mean "m1"?)'),
+        ("{targets: [m1], fallbacks: [[m2, m1]]}", "such as {targets: [PROVIDER/MODEL, PROVIDER/MODEL]} where several"),
+        ("{targets: [[m1, m2]]}", "such as {model: PROVIDER/MODEL, weight: 70}"),
+        ("{targets: [{route: inner}]}", 'no key is named "route" here: write model: NAME, which may be a route\'s too'),
+        (
+            "{routes: {inner: 1}}",
+            'no key is named "routes" here: write targets: {NAME: 70, OTHER: 30}; a target may be',
+        ),
+        (
+            "{targets: {m1: {weight: 3}}}",
+            "this must be a number; what has more to say stands in a list: [{model: NAME,",
+        ),
+    ],
+)
+def test_a_target_that_is_written_otherwise_says_how_it_is_written(route: str, expected: str) -> None:
+    assert expected in "\n".join(said(f"  chat: {route}\n  inner: m1"))

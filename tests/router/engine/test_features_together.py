@@ -78,3 +78,20 @@ def test_models_whose_long_params_differ_at_the_end_have_names_of_their_own() ->
                 assert len(name) < 80
 
     run(main())
+
+
+def test_an_apps_own_call_for_a_client_counts_in_its_budget_and_keeps_what_its_key_requires() -> None:
+    async def main() -> None:
+        text = FILE.replace(
+            "provider: a, id: one", "provider: a, id: one, price: {input: 1000, output: 1000}, labels: {r: eu}"
+        )
+        text += "serve: {keys: {anna: {key: sb-1234567890abcdefghij, budget: $0.01/d, require: {r: eu}}}}\n"
+        async with Router.from_text(text, env={}, monitor=False) as router:
+            assert (await router.complete("stable", "hi", caller="anna")).target == "m1"
+            with pytest.raises(RouteExhausted) as caught:
+                await router.complete("stable", "hi", caller="anna")
+            assert "m1  skipped: over_budget  the budget of key anna is used up" in str(caught.value)
+            assert "m2  skipped: requirement  it has no label r, where key anna (routes.yaml:" in str(caught.value)
+            assert (await router.complete("stable", "hi")).target == "m1"
+
+    run(main())
