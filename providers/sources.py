@@ -9,7 +9,8 @@ from typing import Protocol
 import msgspec
 
 LIMIT = 30.0  # seconds that a fetch may take
-_EPOCH = 1e9  # a plain number above it is a moment, not a duration
+_EPOCH = 1e9  # a plain number above it is a moment, not a duration,
+_MILLIS = 1e11  # and above this one in milliseconds
 
 
 class NoCredential(Exception):
@@ -87,8 +88,8 @@ class Source(Protocol):
 
 
 def lifetime_of(expires: object, now: float | None = None) -> float | None:
-    """The seconds until an expiry: epoch seconds, seconds from now, a text of either or of RFC 3339, a `datetime` (of
-    UTC where it names no zone), or a `timedelta`. None stays None.
+    """The seconds until an expiry: epoch seconds or milliseconds, seconds from now, a text of these or of RFC 3339, a
+    `datetime` (of UTC where it names no zone), or a `timedelta`. None stays None.
 
     Raises:
         ValueError: it is none of them.
@@ -103,6 +104,7 @@ def lifetime_of(expires: object, now: float | None = None) -> float | None:
         return expires.total_seconds()
     if isinstance(expires, datetime):
         return (expires if expires.tzinfo else expires.replace(tzinfo=UTC)).timestamp() - now
-    if isinstance(expires, int | float) and not isinstance(expires, bool) and abs(expires) < 1e12:
-        return float(expires) - now if expires > _EPOCH else float(expires)
+    if isinstance(expires, int | float) and not isinstance(expires, bool) and abs(expires) < 1e15:
+        moment = expires / 1000 if expires > _MILLIS else float(expires)
+        return moment - now if moment > _EPOCH else moment
     raise ValueError("an expiry is epoch seconds, seconds from now, RFC 3339, a datetime or a timedelta")

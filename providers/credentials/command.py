@@ -8,6 +8,7 @@ Read is the first line of plain text, or JSON as the tools of this world write i
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,11 +20,19 @@ from typing import IO, Any
 import msgspec
 
 from providers.credentials.blocking import OneThread
-from providers.scrub import scrub
+from providers.scrub import HIDDEN, scrub
 from providers.sources import LIMIT, Issued, NoCredential, lifetime_of
 
 MOST = 64 * 1024  # bytes of its output
-_SHOWN = 200  # characters of what it complains of
+_SHOWN, _LOOKED_AT = 200, 2_000  # characters of what it complains of
+# What may be secret of that: what is named so, who asks in a URL, and words with a run of letters and digits.
+_NAMED = re.compile(
+    r"(?i)((?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credentials?)[\"']?\s*[=:]\s*)(\"[^\"]*\"?|'[^']*'?|[^\s\"',;&]+)"
+)
+_IN_URL = re.compile(r"://[^/\s@]+@")
+_WORD = re.compile(r"[\w.~+/=-]+")
+_RUN = re.compile(r"[A-Za-z0-9]{16,}")
+_NO_TOKENS = frozenset({"null", "none", "nil", "undefined", "nan", "true", "false"})  # of `jq -r` and the like
 # Names of fields, the best first; the parts of a document where they are looked for.
 _TOKENS = ("token", "access_token", "accessToken", "api_key", "apiKey", "key")
 _MOMENTS = ("expirationTimestamp", "expires_on", "expires_at", "expiresAt", "expiration", "token_expiry", "expiry")
@@ -57,7 +66,7 @@ class CommandSource:
 
     async def fetch(self) -> Issued:
         code, out, err = await self._thread.do(self._run)
-        text = out.decode(errors="replace").strip()
+        text = out.decode("utf-8-sig", errors="replace").strip()
         if len(out) > MOST:
             raise NoCredential(f"it wrote over {MOST >> 10} KiB")
         if code != 0:
@@ -123,12 +132,19 @@ def issued_of(text: str, ttl: float | None) -> Issued:
     Raises:
         NoCredential: nothing that can be sent.
     """
-    if not text.startswith("{"):
-        return Issued(token=text.splitlines()[0].strip(), lifetime=ttl)
+    if text[0] not in '{["':
+        token = text.splitlines()[0].strip()
+        if token.lower() in _NO_TOKENS or token.startswith("<"):
+            raise NoCredential("what it wrote is no token, but a page or a word such as null")
+        return Issued(token=token, lifetime=ttl)
     try:
         document = msgspec.json.decode(text)
     except (ValueError, RecursionError):
         raise NoCredential("its output begins like JSON, and is none") from None
+    if isinstance(document, str):
+        return Issued(token=document.strip(), lifetime=ttl)
+    if not isinstance(document, dict):
+        raise NoCredential("its JSON is a list, which is no token")
     if "AccessKeyId" in document:
         raise NoCredential("these are AWS credentials: name it as credential_process of a profile, and write {aws: …}")
     for part in _parts(document):
@@ -175,7 +191,14 @@ def _status(code: int) -> str:
 def _complaint(err: bytes, output: str) -> str:
     """What it wrote to stderr, without what it wrote to stdout, which may be a token."""
     lines = [line for line in err.decode(errors="replace").splitlines() if line.strip()]
-    said = " ".join(" ".join(lines[-3:]).split())
+    said = " ".join(" ".join(lines[-3:]).split())[-_LOOKED_AT:]
     for word in output.split():
         said = scrub(said, word)
-    return f": {scrub(said)[-_SHOWN:]}" if said else ""
+    said = _IN_URL.sub(f"://{HIDDEN}@", _NAMED.sub(rf"\1{HIDDEN}", scrub(said)))
+    said = _WORD.sub(_shown, said)
+    return f": {said[-_SHOWN:]}" if said else ""
+
+
+def _shown(word: re.Match[str]) -> str:
+    runs = _RUN.findall(word[0])
+    return HIDDEN if any(not run.isalpha() and not run.isdigit() for run in runs) else word[0]

@@ -66,13 +66,10 @@ def test_the_documents_of_this_world_are_read(name: str) -> None:
         ('{"token": "T", "expires_at": "soon"}', "its expires_at is no moment"),
         ('{"token": "T", "expires_in": true}', "its expires_in is no moment"),
         ('{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "S"}', "credential_process"),
-        ("[" * 100_000, ""),
+        ("[" * 100_000, "begins like JSON"),
     ],
 )
 def test_what_cannot_be_read_says_why(text: str, words: str) -> None:
-    if not words:
-        assert issued_of(text, None).token == text
-        return
     with pytest.raises(NoCredential, match=words):
         issued_of(text, None)
 
