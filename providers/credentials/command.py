@@ -133,10 +133,10 @@ def issued_of(text: str, ttl: float | None) -> Issued:
         NoCredential: nothing that can be sent.
     """
     if text[0] not in '{["':
-        token = text.splitlines()[0].strip()
-        if token.lower() in _NO_TOKENS or token.startswith("<"):
+        line = text.splitlines()[0].strip()
+        if line.lower() in _NO_TOKENS or line.startswith("<"):
             raise NoCredential("what it wrote is no token, but a page or a word such as null")
-        return Issued(token=token, lifetime=ttl)
+        return Issued(token=line, lifetime=ttl)
     try:
         document = msgspec.json.decode(text)
     except (ValueError, RecursionError):

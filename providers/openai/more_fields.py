@@ -1,6 +1,7 @@
 """What can be asked of servers that speak OpenAI's chat protocol beside texts, tools and sampling, as rows of data.
 
-Sources: the API references of OpenAI, Groq, Mistral, Together and Z.ai.
+Sources: the API references of OpenAI, Groq, Mistral, Together and Z.ai; for xAI the types of LangChain and of Vercel's
+SDK.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class MoreRules(msgspec.Struct, frozen=True, kw_only=True):
 
     `tiers` are the known words of `service_tier`, None where any is handed on; `prediction` and `allowed` tell whether
     the fields of these names are known. They do not change the answer, and are left out elsewhere. `logprobs`, `audio`
-    and `images` tell whether an answer may have them; `counted` that `logprobs` is a number there.
+    and `images` tell whether an answer may have them; `counted` that `logprobs` is a number there, and
+    `most_logprobs` how many tokens at a place it tells of at most.
     """
 
     tiers: frozenset[str] | None = frozenset()
@@ -31,6 +33,7 @@ class MoreRules(msgspec.Struct, frozen=True, kw_only=True):
     allowed: bool = False
     logprobs: bool = True
     counted: bool = False
+    most_logprobs: int = 20
     audio: bool = True
     images: bool = True
 
@@ -47,8 +50,9 @@ _MORE: Mapping[str, MoreRules] = {
     "mistral": replace(_NO_LOGPROBS, prediction=True),
     "zai": _NO_LOGPROBS,
     "together": replace(_SILENT, counted=True),
+    "xai": replace(_SILENT, most_logprobs=8),
     **dict.fromkeys(("gemini", "vertex"), MoreRules(audio=False)),
-    **dict.fromkeys(("deepseek", "xai", "cerebras", "moonshot", "minimax", "cohere", "fireworks", "nvidia"), _SILENT),
+    **dict.fromkeys(("deepseek", "cerebras", "moonshot", "minimax", "cohere", "fireworks", "nvidia"), _SILENT),
 }
 _UNKNOWN = MoreRules()
 # Beside these OpenAI refuses a prediction (its guide to predicted outputs).
@@ -103,10 +107,22 @@ def _add_logprobs(body: dict[str, Any], request: CompletionRequest, dialect: Dia
         thinks and rule is not None and not (rule.tools == "no_effort" and request.thinking is None)
     ):
         raise _unsupported(model, f"logprobs: {'a model that thinks' if rules.logprobs else dialect.name} gives none")
+    check_count(request, dialect)
     if rules.counted:
         body["logprobs"] = request.top_logprobs or 1
     else:
         body.update(logprobs=True, top_logprobs=request.top_logprobs)
+
+
+def check_count(request: CompletionRequest, dialect: Dialect) -> None:
+    """Whether a server tells of as many likely tokens as are asked for.
+
+    Raises:
+        ProviderError: UNSUPPORTED, it tells of fewer.
+    """
+    most = rules_of(dialect).most_logprobs
+    if request.top_logprobs is not None and request.top_logprobs > most:
+        raise _unsupported(request.model, f"top_logprobs: it tells of {most}, not of {request.top_logprobs}")
 
 
 def _add_modalities(

@@ -16,7 +16,7 @@ from providers.openai.cache_marks import BREAKPOINT, cache_fields, takes_breakpo
 from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
 from providers.openai.models import JSON_WORD, left_out, wants_json_said
-from providers.openai.more_fields import wants_logprobs
+from providers.openai.more_fields import check_count, wants_logprobs
 from providers.openai.parts import check_said
 from providers.parts import as_text, asks_more, check_kept, is_text
 from providers.server_tools import add_tools, by_type, fields_of, has
@@ -241,6 +241,7 @@ def _add_more(body: dict[str, Any], request: CompletionRequest, dialect: Dialect
     if wants_logprobs(request):
         if reasons(request.model) and dialect.openai_models and request.thinking != "off":
             raise _unsupported(request, "gives no logprobs of a model that thinks")
+        check_count(request, dialect)
         body["include"] = [*(body["include"] or ()), "message.output_text.logprobs"]
         body["top_logprobs"] = request.top_logprobs
     if request.thinking_display == "summarized":
