@@ -136,7 +136,7 @@ class Ledger:
 
     async def grant(self, accounts: list[BudgetAccount], waited: float) -> None:
         """Wait until none of these is short, or nothing more is to be had for them."""
-        is_asked = self._flushing is None  # an exchange that is under way began without these, and tells nothing of them
+        is_asked = self._flushing is None  # an exchange that is under way began without these: it tells nothing of them
         for _ in range(_TRIES):
             try:
                 async with asyncio.timeout(PATIENCE):

@@ -29,7 +29,7 @@ def test_a_user_who_comes_during_anothers_exchange_has_a_budget(
                 second = asyncio.create_task(shop.ask(user="bob"))
                 for _ in range(20):
                     await asyncio.sleep(0)
-                assert not first.done() and not second.done(), "they wait for the disk"
+                assert [first.done(), second.done()] == [False, False], "they wait for the disk"
                 database.rollback()
             assert [await first, await second] == ["paid", "paid"]
 
