@@ -168,7 +168,9 @@ class Masthead(Vertical):
         bad = whole.error_rate or 0.0
         pieces = [  # what counts most first: the last ones go where there is no room
             Content.styled(f"{as_text.rate(whole.rate)}/s", STRONG),
-            Content.styled(f"{as_text.percent(whole.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED),
+            Content.styled(
+                f"{as_text.percent(whole.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED
+            ),
             Content.styled(f"p95 {as_text.seconds(whole.first_token.p95)}", MUTED),
             Content.styled(f"{as_text.cost_per_minute(whole)}/min", MUTED),
         ]

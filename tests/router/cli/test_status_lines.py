@@ -1,4 +1,4 @@
-"""`signalbox status` is a table that a person reads: figures stand below each other, and what is unknown says of what."""
+"""`signalbox status` is a table that a person reads: figures stand below each other, and what is unknown says what."""
 
 from __future__ import annotations
 
