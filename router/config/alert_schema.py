@@ -36,6 +36,9 @@ class Threshold(NamedTuple):
 def _above(value: Any) -> Threshold:
     if isinstance(value, str) and value.rstrip().endswith("%"):
         return Threshold(units.percent(value), True)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        share = f"{value * 100:g}%" if value < 1 else f"{value}%"
+        raise ValueError(f"a percentage needs its sign, a duration its unit: write {share} or {value}s")
     return Threshold(units.duration(value), False)
 
 

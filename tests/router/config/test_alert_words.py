@@ -55,7 +55,7 @@ def test_what_is_taken(written: str) -> None:
         (f"{{on: p95, {TO}}}", '"above" is missing: write what is too much, such as above: 8s'),
         (f"{{on: p95, above: 80%, {TO}}}", "above has to be a duration, such as 8s, for p95"),
         (f"{{on: budget, above: 8s, {TO}}}", "above has to be a percentage, such as 80%, for budget"),
-        (f"{{on: error_rate, above: 0.05, {TO}}}", "write 0.05s"),
+        (f"{{on: error_rate, above: 0.05, {TO}}}", "write 5% or 0.05s"),
         (f"{{on: error_rate, above: 100%, {TO}}}", "more than 100% never fail"),
         (f"{{on: held, above: 5%, {TO}}}", "above goes with budget, error_rate, first_token, p95"),
         (f"{{on: held, route: chat, {TO}}}", "held is of no route: name a provider"),
