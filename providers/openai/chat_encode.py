@@ -54,8 +54,7 @@ def encode(
         check(request, dialect)
     body: dict[str, Any] = {"model": request.model, "messages": _messages(request, dialect, provider)}
     _add_hints(body, request, dialect)
-    if dialect.always:
-        body.update(dialect.always)
+    body |= dialect.always
     _add_tools(body, request, dialect)
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
