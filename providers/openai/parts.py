@@ -144,12 +144,12 @@ def check_said(message: Message, model: str, dialect: Dialect | None = None, pro
     Raises:
         ProviderError: UNSUPPORTED for an image or a document in it.
     """
+    if isinstance(message.content, str):
+        return
     own = dialect is not None and dialect.details and message.origin is not None and message.origin == provider
-    refused = FilePart if own else ImagePart | FilePart
-    spoken = message.role != "assistant" and AudioPart
-    if not isinstance(message.content, str) and any(
-        isinstance(p, refused) or (spoken and isinstance(p, spoken)) for p in message.content
-    ):
+    refused = (FilePart,) if own else (ImagePart, FilePart)
+    spoken = (AudioPart,) if message.role != "assistant" else ()
+    if any(isinstance(part, (*refused, *spoken)) for part in message.content):
         raise _unsupported(model, "images and documents are taken in the user's messages only")
 
 
