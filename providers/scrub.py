@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from providers.settings import ProviderSettings
@@ -26,6 +26,7 @@ _OPEN_HEADERS = frozenset(
     {"accept", "accept-language", "anthropic-beta", "anthropic-version", "content-type", "http-referer", "openai-beta"}
     | {"referer", "user-agent", "x-title"}
 )
+_PLAIN = re.compile(r"[A-Za-z0-9]+")  # what is written in one way, but for its case
 # A key begins where a word does, so that a long chain of beginnings is looked at once and not from each of them.
 _KEYS = re.compile(
     r"(?i)\bbearer\s{1,20}[^\s\"',;]+"
@@ -38,7 +39,7 @@ _KEYS = re.compile(
 
 def scrub(text: str, secret: str | None = None) -> str:
     """The text without `secret` and without anything that looks like a key."""
-    return _KEYS.sub(HIDDEN, _without(text, _pattern([secret] if secret else [])))
+    return _KEYS.sub(HIDDEN, _without(text, _sought([secret] if secret else [])))
 
 
 class Renewed(Protocol):
@@ -60,13 +61,13 @@ class Scrubber:
         renewed: what it is issued besides.
     """
 
-    __slots__ = ("_changes", "_pattern", "_renewed", "_settings")
+    __slots__ = ("_changes", "_renewed", "_secrets", "_settings")
 
     def __init__(self, settings: ProviderSettings, renewed: Renewed | None = None) -> None:
         self._settings = settings
         self._renewed = renewed
         self._changes = 0
-        self._pattern: re.Pattern[str] | None = None
+        self._secrets: _Secrets | None = None
 
     def __call__(self, text: str, headers: Mapping[str, str] | None = None) -> str:
         """The text without secrets.
@@ -75,17 +76,17 @@ class Scrubber:
             headers: that one call had besides the provider's own.
         """
         if headers:
-            text = _without(text, _pattern(_of_headers(headers)))
+            text = _without(text, _sought(_of_headers(headers)))
         return _KEYS.sub(HIDDEN, self.own(text))
 
     def own(self, text: str) -> str:
         """The text without this provider's secrets, which is cheaper and leaves what only looks like a key."""
         renewed = self._renewed
-        if self._pattern is None or (renewed is not None and renewed.changes != self._changes):
+        if self._secrets is None or (renewed is not None and renewed.changes != self._changes):
             more = () if renewed is None else renewed.secrets
             self._changes = 0 if renewed is None else renewed.changes
-            self._pattern = _pattern((*secrets_of(self._settings), *more))
-        return _without(text, self._pattern)
+            self._secrets = _sought((*secrets_of(self._settings), *more))
+        return _without(text, self._secrets)
 
 
 def secrets_of(settings: ProviderSettings) -> Iterator[str]:
@@ -124,17 +125,37 @@ def of_url(url: str) -> Iterator[str]:
             yield from (value, quote(value))
 
 
-def _without(text: str, pattern: re.Pattern[str]) -> str:
-    return pattern.sub(HIDDEN, text) if pattern.pattern else text
+class _Secrets(NamedTuple):
+    """What finds secrets, however they are written: a text of ASCII that has none of `signs` has none of them."""
+
+    pattern: re.Pattern[str]
+    signs: tuple[str, ...]
 
 
-def _pattern(secrets: Iterable[str]) -> re.Pattern[str]:
-    """What finds these secrets, however they are written; it looks for nothing where all are too short."""
+def _without(text: str, secrets: _Secrets) -> str:
+    if text.isascii():  # in others a letter may stand for another that is written alike
+        lower = text.lower()
+        for sign in secrets.signs:  # every answer's names come here, and the pattern would take ten times as long
+            if sign in lower:
+                break
+        else:
+            return text
+    return secrets.pattern.sub(HIDDEN, text) if secrets.signs else text
+
+
+def _sought(secrets: Iterable[str]) -> _Secrets:
+    """What finds these secrets; nothing where all are too short."""
     found = {secret for secret in secrets if len(secret) >= SHORTEST}
     found |= {form for secret in found for form in _in_base64(secret)}
     ways = [_written(secret) for secret in sorted(found, key=len, reverse=True) if len(secret) <= _LONG]
     ways += [_written(secret[:_BEGINNING]) + r"[\w%+/=.~*-]*" for secret in sorted(found) if len(secret) > _BEGINNING]
-    return re.compile("|".join(ways), re.IGNORECASE)
+    return _Secrets(re.compile("|".join(ways), re.IGNORECASE), tuple({_sign(secret[:_BEGINNING]) for secret in found}))
+
+
+def _sign(beginning: str) -> str:
+    """The longest part of a secret's beginning that is written in one way, whatever its case; it may be empty."""
+    longest: str = max(_PLAIN.findall(beginning), key=len, default="")
+    return longest.lower()
 
 
 def _in_base64(secret: str) -> Iterator[str]:

@@ -52,20 +52,9 @@ def encode(
     """
     if request.stop or request.tools or request.response_format is not None:
         check(request, dialect)
-    body: dict[str, Any] = {
-        "model": request.model,
-        "messages": _messages(request, dialect, provider),
-        "temperature": _temperature(request, dialect),
-        "top_p": request.top_p,
-        **_limit(request, dialect),
-        "stop": list(request.stop) or None,
-        dialect.seed: request.seed,
-        "presence_penalty": request.presence_penalty,
-        "frequency_penalty": request.frequency_penalty,
-        "user": request.user,
-        "metadata": request.metadata if dialect.openai_models else None,
-        **dialect.always,
-    }
+    body: dict[str, Any] = {"model": request.model, "messages": _messages(request, dialect, provider)}
+    _add_hints(body, request, dialect)
+    body |= dialect.always
     _add_tools(body, request, dialect)
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
@@ -76,10 +65,10 @@ def encode(
         body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":
         body["messages"] = _results_taken_note_of(body["messages"])
-    if request.prompt_cache is not None and is_on(request.prompt_cache):
+    if dialect.cache_key:
         body.update(cache_fields(request, dialect, by_header=dialect.cache_header is not None))
-        if takes_marks(dialect):
-            mark(body["messages"], request, dialect)
+    if request.prompt_cache is not None and is_on(request.prompt_cache) and takes_marks(dialect):
+        mark(body["messages"], request, dialect)
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -92,15 +81,26 @@ def encode(
     return {**kept, **request.extra_body} if request.extra_body else kept
 
 
-def _limit(request: CompletionRequest, dialect: Dialect) -> dict[str, int]:
-    most = request.max_tokens
-    return {} if most is None else {limit_field(request.model, dialect): most}
-
-
-def _temperature(request: CompletionRequest, dialect: Dialect) -> float | None:
-    """At most what the vendor takes, where others go to 2."""
-    wanted = request.temperature
-    return wanted if wanted is None or wanted <= dialect.most_temperature else dialect.most_temperature
+def _add_hints(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
+    """Write the fields that take one value each; most requests have few of them."""
+    if request.temperature is not None:  # at most what the vendor takes, where others go to 2
+        body["temperature"] = min(request.temperature, dialect.most_temperature)
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
+    if request.max_tokens is not None:
+        body[limit_field(request.model, dialect)] = request.max_tokens
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.seed is not None:
+        body[dialect.seed] = request.seed
+    if request.presence_penalty is not None:
+        body["presence_penalty"] = request.presence_penalty
+    if request.frequency_penalty is not None:
+        body["frequency_penalty"] = request.frequency_penalty
+    if request.user is not None:
+        body["user"] = request.user
+    if request.metadata is not None and dialect.openai_models:
+        body["metadata"] = request.metadata
 
 
 def _add_tools(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:

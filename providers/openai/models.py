@@ -72,8 +72,8 @@ _WANT_THE_WORD = frozenset({"openai", "azure", "groq", "deepseek", "dashscope"})
 _HAND_ON = frozenset({"openrouter", "vercel", "github", "litellm"})  # to OpenAI, for its models
 JSON_WORD = "Answer in JSON."
 
-# Dialect and beginning of the model's name: JSON and tools exclude each other in one request.
-_JSON_OR_TOOLS = (("groq", ""), ("cerebras", ""), ("gemini", "gemini-1"), ("gemini", "gemini-2"))
+# Dialect and beginnings of the models' names: JSON and tools exclude each other in one request.
+_JSON_OR_TOOLS = {"groq": ("",), "cerebras": ("",), "gemini": ("gemini-1", "gemini-2")}
 # While they think, these are not forced to call a tool: dialect, beginning of the name, whether they think by default.
 _UNFORCED = (
     ("dashscope", "", False),
@@ -85,8 +85,8 @@ _UNFORCED = (
 _UNHELD = frozenset({"dashscope"})
 # OpenAI's models that call no tools.
 _TOOLLESS = ("chatgpt-4o", "o1-mini", "o1-preview", "gpt-4o-search", "gpt-4o-mini-search")
-# Dialect and beginning of the name: what a system's message says is taken from the user only.
-_SYSTEMLESS = (("gemini", "gemma-2"), ("gemini", "gemma-3"), ("openai", "o1-mini"), ("openai", "o1-preview"))
+# Dialect and beginnings of the names: what a system's message says is taken from the user only.
+_SYSTEMLESS = {"gemini": ("gemma-2", "gemma-3"), "openai": ("o1-mini", "o1-preview")}
 
 
 _OPEN_QWEN = re.compile(r"qwen3-\d+(?:\.\d+)?b(?:-a\d+b)?$").match
@@ -176,7 +176,7 @@ def _check_tools(request: CompletionRequest, dialect: Dialect) -> None:
     model, name, spoken = request.model, _name(request.model), _dialect(dialect)
     if dialect.openai_models and name.startswith(_TOOLLESS):
         raise _unsupported(model, "tools: it calls none")
-    if request.response_format is not None and _matches(_JSON_OR_TOOLS, spoken, name):
+    if request.response_format is not None and name.startswith(_JSON_OR_TOOLS.get(spoken, ())):
         raise _unsupported(model, "response_format: it takes no tools beside it")
     if request.tool_choice in (None, "auto", "none"):
         return
@@ -193,7 +193,7 @@ def _check_tools(request: CompletionRequest, dialect: Dialect) -> None:
 
 def system_role(model: str, dialect: Dialect, role: str) -> str:
     """The role in which a system's or a developer's message is sent."""
-    if _matches(_SYSTEMLESS, _dialect(dialect), _name(model)):
+    if _name(model).startswith(_SYSTEMLESS.get(_dialect(dialect), ())):
         return "user"
     return "system" if not dialect.developer else role
 
@@ -238,10 +238,6 @@ def effort_word(model: str, dialect: Dialect, effort: str) -> str | None:
     if rule_for(name) is None and dialect.thinking != "type_and_effort":
         effort = nearest_effort(effort, _ALL if spoken in _HAND_ON else _MINIMAL_UP if spoken == "gemini" else _LEVELS)
     return effort_for(name, effort)  # for OpenAI's models behind other hosts
-
-
-def _matches(rows: tuple[tuple[str, str], ...], dialect: str, name: str) -> bool:
-    return any(dialect == maker and name.startswith(prefix) for maker, prefix in rows)
 
 
 def _unsupported(model: str, message: str) -> ProviderError:

@@ -19,8 +19,12 @@ from providers.types import CompletionRequest, Message, Tool
 
 def says_words_alone(request: CompletionRequest) -> bool:
     """Whether a request has no tool, schema or call, as most: nothing of it has to be adapted, or given back."""
-    messages = request.messages
-    return not request.tools and request.response_format is None and len(messages) == 1 and not messages[0].tool_calls
+    if request.tools or request.response_format is not None:
+        return False
+    for message in request.messages:  # noqa: SIM110 - every call asks this, and `any` would cost twice as much
+        if message.tool_calls or type(message.content) is not str:
+            return False
+    return True
 
 
 def adapted(request: CompletionRequest, rules: VendorSchemas) -> CompletionRequest:

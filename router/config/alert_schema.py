@@ -42,9 +42,12 @@ def _above(value: Any) -> Threshold:
     return Threshold(units.duration(value), False)
 
 
+_WEBHOOK = "this must be the https:// address of a webhook (Slack's, or one that takes JSON), best as ${ALERT_URL}"
+
+
 def _address(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("this must be an http:// or https:// address, best as ${ALERT_URL}")
+    if not isinstance(value, str) or "://" not in value:  # an address of mail, or a channel's name
+        raise ValueError(_WEBHOOK)
     check_url(value)
     return str(value)
 

@@ -49,9 +49,10 @@ def test_what_is_taken(written: str) -> None:
     [
         (f"{{on: breaker, {TO}}}", "this must be one of 'breaker_open', 'held'"),
         ("{on: held}", '"to" is missing'),
-        ("{on: held, to: SECRET}", "this must be an http:// or https:// address"),
+        ("{on: held, to: SECRET}", "this must be the https:// address of a webhook"),
+        ("{on: held, to: me@example.com}", "this must be the https:// address of a webhook"),
         ("{on: held, to: ftp://x/SECRET}", "this must be an http:// or https:// address"),
-        ("{on: held, to: 5}", "this must be an http:// or https:// address"),
+        ("{on: held, to: 5}", "this must be the https:// address of a webhook"),
         (f"{{on: p95, {TO}}}", '"above" is missing: write what is too much, such as above: 8s'),
         (f"{{on: p95, above: 80%, {TO}}}", "above has to be a duration, such as 8s, for p95"),
         (f"{{on: budget, above: 8s, {TO}}}", "above has to be a percentage, such as 80%, for budget"),
