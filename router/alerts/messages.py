@@ -30,7 +30,7 @@ def message(notice: Notice, *, app: str, host: str, now: float) -> dict[str, Any
         "app": app,
         "host": host,
         "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "text": "; ".join(sentences),
+        "text": ("over: " if notice.state == "resolved" else "") + "; ".join(sentences),
         "troubles": [
             {"who": one_line(trouble.who), "says": one_line(trouble.says), "value": trouble.value} for trouble in shown
         ],

@@ -80,6 +80,8 @@ def command(
         _show(shown, as_json)
         if reader.unreadable:
             echo(unreadable(reader), err=True)
+        if not shown and not follow:
+            echo(f"signalbox: no request in {reader.folder} passes", err=True)
         if follow:
             _show(_of_user(reader, user, _coming(reader, passing)), as_json)
     except OSError as error:

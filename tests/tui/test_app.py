@@ -353,3 +353,13 @@ async def test_lists_are_gone_through_by_page() -> None:
         assert shown.key == feed.records[17].id
         await pilot.press("end", "pageup", "pageup", "pageup", "pageup")
         assert shown.key == feed.records[0].id
+
+
+async def test_figures_of_the_head_are_whole_or_away() -> None:
+    """Of a word that is cut nobody knows what it counts."""
+    async with running(mode="requests", size=(80, 24)) as (app, _, pilot):
+        for width, last in ((80, " failed"), (96, " ms"), (120, " %")):
+            await pilot.resize_terminal(width, 24)
+            await settle(pilot)
+            line = str(app.screen.query_one("Masthead #tabs", Static).visual)
+            assert (line.endswith(last), "…" in line) == (True, False), line

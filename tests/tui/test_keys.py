@@ -94,3 +94,12 @@ async def test_a_key_that_can_do_nothing_now_is_not_pressed_by_a_click() -> None
         await pilot.click(KeyBar, offset=(1 + line(app).index("b word"), 0))
         await pilot.click(KeyBar, offset=(1 + line(app).index("c word"), 0))
         assert app.counted == "ac"
+
+
+async def test_in_the_list_of_keys_what_is_long_goes_on_below_itself() -> None:
+    async with running(size=(80, 24), mode="plots") as (app, _, pilot):
+        await pilot.press("question_mark")
+        await settle(pilot)
+        text = [each.rstrip() for each in str(app.screen.query_one("VerticalScroll Static").render()).splitlines()]
+        begun = next(at for at, each in enumerate(text) if "time to the first token" in each)
+        assert text[begun + 1] == " " * 16 + text[begun + 1].strip()

@@ -90,3 +90,15 @@ def test_what_is_no_log_is_said(tmp_path: Path, args: list[str], monkeypatch: py
     result = CliRunner().invoke(dash.command, args)
     assert result.exit_code != 0
     assert "log" in str(result.exception) + result.output
+
+
+async def test_copies_are_told_from_what_callers_got(tmp_path: Path) -> None:
+    copies = [line(2, 20.0, shadow=True), line(3, 30.0, shadow=True, code="timeout")]
+    folder = write_log(tmp_path / "logs", [line(1, 10.0), *copies])
+    async with Dashboard(LogFeed(folder, "logs"), first="requests").run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        shown = pilot.app.screen.query_one(RequestList)
+        texts = [row.text for row in shown.rows]
+        assert ["copy, timeout" in texts[0], "✓ copy" in texts[1], "copy" in texts[2]] == [True, True, False]
+        masthead = " ".join(str(each.visual) for each in pilot.app.screen.query_one(Masthead).query(Static))
+        assert "failed" not in masthead, "no router runs of which these were the figures"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,6 +15,8 @@ from textual.widgets import Static
 
 from tui.theme import MUTED, STRONG, TITLE
 from tui.widgets.row_list import RowList
+
+_ROOM = 50  # cells beside the keys, where the list scrolls
 
 
 class Keys(ModalScreen[None]):
@@ -56,7 +59,7 @@ class Keys(ModalScreen[None]):
                 continue
             lines.append(Content.styled(title, TITLE))
             lines += [
-                Content.assemble((f"  {' '.join(names):<14}", STRONG), (meaning, MUTED))
+                Content.assemble((f"  {' '.join(names):<14}", STRONG), (_below_each_other(meaning), MUTED))
                 for meaning, names in keys.items()
             ]
             lines.append(Content(""))
@@ -67,6 +70,10 @@ class Keys(ModalScreen[None]):
         lines.append(Content.styled("Lamps", TITLE))
         lines.append(Content.assemble(*SIGNS))
         return Content("\n").join(lines)
+
+
+def _below_each_other(meaning: str) -> str:
+    return f"\n{' ' * 16}".join(textwrap.wrap(meaning, _ROOM))
 
 
 def _is_ours(active: ActiveBinding) -> bool:

@@ -91,6 +91,8 @@ def _head(trace: TraceView) -> list[Content]:
     ]
     if record.cached:
         figures.append("from the cache")
+    if record.shadow:
+        figures.append("a copy, which no caller got")
     tags = "  ".join(f"{name}={value}" for name, value in (record.tags or {}).items())
     said = "; ".join(f"{name}: {text}" for name, text in trace.of_call.items())
     where = f"revision {trace.revision[:7]}" + (f" · process {record.pid}" if record.pid else "")

@@ -162,24 +162,25 @@ class Masthead(Vertical):
         snapshot, news = self._snapshot, self._news()
         if news is not None:
             return Content.styled(f"! {news.sentence}", LEVELS[news.level])
-        if snapshot is None or (self._current == "panel" and self.screen.has_class("-high")):
+        if snapshot is None or not snapshot.revision:
+            return Content("")  # nothing runs that has any
+        if self._current == "panel" and self.screen.has_class("-high"):
             return Content("")  # the panel's tiles tell the same, larger
         whole = snapshot.figures
         bad = whole.error_rate or 0.0
-        pieces = [  # what counts most first: the last ones go where there is no room
-            Content.styled(f"{as_text.rate(whole.rate)}/s", STRONG),
-            Content.styled(
-                f"{as_text.percent(whole.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED
-            ),
-            Content.styled(f"p95 {as_text.seconds(whole.first_token.p95)}", MUTED),
-            Content.styled(f"{as_text.cost_per_minute(whole)}/min", MUTED),
+        failed = (f"{as_text.percent(whole.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED)
+        pieces = [  # the last ones go where there is no room, and what failed stays to the end
+            (f"{as_text.rate(whole.rate)}/s", STRONG),
+            (" · ", FAINT),
+            failed,
+            (f" · p95 {as_text.seconds(whole.first_token.p95)}", MUTED),
+            (f" · {as_text.cost_per_minute(whole)}/min", MUTED),
         ]
         if snapshot.cache.enabled:
-            pieces.append(Content.styled(f"cache {as_text.percent(snapshot.cache.hit_rate)}", MUTED))
-        between = Content.styled(" · ", FAINT)
-        while len(pieces) > 1 and between.join(pieces).cell_length > room:
-            pieces.pop()
-        return between.join(pieces)
+            pieces.append((f" · cache {as_text.percent(snapshot.cache.hit_rate)}", MUTED))
+        while len(pieces) > 1 and sum(cell_len(text) for text, _ in pieces) > room:
+            pieces = pieces[:-1] if len(pieces) > 3 else [failed]
+        return Content.assemble(*pieces)
 
 
 def _end_of(path: str, width: int) -> str:

@@ -97,10 +97,11 @@ def _outcome(record: RequestRecord, width: int) -> Iterator[Piece]:
     """Yield a sign, and the code of a failure or what was unusual."""
     if record.code is not None:
         yield "✗ ", BAD
-        yield as_text.fit(as_text.fit(record.code, width - 3), width - 2), BAD
+        code = f"copy, {record.code}" if record.shadow else record.code
+        yield as_text.fit(as_text.fit(code, width - 3), width - 2), BAD
         return
     yield "✓ ", GOOD
-    notes = []
+    notes = ["copy"] if record.shadow else []
     if record.cached:
         notes.append("cached")
     if record.tier:
@@ -109,5 +110,5 @@ def _outcome(record: RequestRecord, width: int) -> Iterator[Piece]:
         notes.append("retried")
     if record.hedged:
         notes.append("hedged")
-    style = INFO if record.cached else WARN
+    style = INFO if record.cached or record.shadow else WARN
     yield as_text.fit(as_text.fit(", ".join(notes), width - 3), width - 2), style

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.alerts.conditions import Trouble
+from router.alerts.messages import message
 from router.alerts.states import AlertStates, Notice
 from router.plan.alerts import AlertRule
 
@@ -99,3 +102,9 @@ def test_firing_and_resolved_take_turns_and_keep_their_distance(waves: list[tupl
     fired = [at for at, note in notices if note.state == "firing"]
     assert all(later - earlier >= RULE.every for earlier, later in pairwise(fired))
     assert not states.known[next(iter(states.known))], "nothing is remembered of what is long over"
+
+
+@pytest.mark.parametrize(("state", "text"), [("firing", OPEN.says), ("resolved", f"over: {OPEN.says}")])
+def test_the_text_alone_says_whether_it_is_over(state: Literal["firing", "resolved"], text: str) -> None:
+    """A person who is shown nothing else of the message knows."""
+    assert message(Notice(RULE, state, (OPEN,)), app="shop", host="web-1", now=0.0)["text"] == text

@@ -137,3 +137,10 @@ async def test_a_trace_of_the_log_says_which_line_decided_and_what_the_call_set(
     ruled, plain = (shown_of(str(file), "--trace", ident).stdout.splitlines() for ident in idents)
     assert ruled[1:3] == [f"  {reply.trace.rule}", "  set by the call: timeout: total 5 s; only: b"]
     assert plain[1] == "  set by the call: max_attempts: 2"
+
+
+def test_where_none_passes_it_says_so(path: str) -> None:
+    """On stderr alone: what reads the lines gets none."""
+    result = shown_of(path, "--route", "nope")
+    assert result.stdout == ""
+    assert result.stderr.startswith("signalbox: no request in ")
