@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from providers.errors import ErrorCode, ProviderError
-from providers.threads import in_thread
 from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, Part, TextPart
 
 T = TypeVar("T")
@@ -61,7 +59,7 @@ def check_kept(content: str | tuple[Part, ...], model: str, provider: str | None
         ProviderError: UNSUPPORTED for one that another keeps: ids mean nothing elsewhere.
     """
     for part in content if not isinstance(content, str) else ():
-        if isinstance(part, ImagePart | FilePart) and part.id is not None and part.origin not in (None, provider):
+        if isinstance(part, (ImagePart, FilePart)) and part.id is not None and part.origin not in (None, provider):
             message = f'{model}: the file "{part.id}" is kept at "{part.origin}"; its id means nothing elsewhere'
             raise ProviderError(ErrorCode.UNSUPPORTED, message, model=model)
 
@@ -74,16 +72,11 @@ def is_large(request: CompletionRequest) -> bool:
     return False
 
 
-async def aside(size: int, work: Callable[[], T]) -> T:
-    """Do what is to be done with so many bytes: in a thread beside the event loop where they are many."""
-    return await in_thread(work) if size > LARGE else work()
-
-
 def _weight(content: object) -> int:
     return sum(
         len(part.data or b"")
         for part in (content if isinstance(content, tuple) else ())
-        if isinstance(part, ImagePart | FilePart | AudioPart)
+        if isinstance(part, (ImagePart, FilePart, AudioPart))
     )
 
 

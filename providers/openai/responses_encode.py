@@ -171,7 +171,7 @@ def _say(items: list[dict[str, Any]], text: str) -> None:
 
 
 def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
-    return [_WRITERS[type(part)](part) for part in parts if not isinstance(part, ThinkingPart | ServerToolPart)]
+    return [_WRITERS[type(part)](part) for part in parts if not isinstance(part, (ThinkingPart, ServerToolPart))]
 
 
 def _image(part: ImagePart) -> dict[str, Any]:
