@@ -258,8 +258,7 @@ class HttpProvider(ABC):
                 start = await beginning(response, state)
                 if is_stream(response, start, self.line_decoder, self.whole_types):
                     state.decoder = self._stream_decoder(request, request_id_of(response.headers))
-                    lines = self.line_decoder()
-                    async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
+                    async with aclosing(read_chunks(start, self.line_decoder(), response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     return
@@ -294,8 +293,7 @@ class HttpProvider(ABC):
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
         refusals, large, edited = self._refused.get(request.model, ()), is_large(request), False  # what was said before
         for repeats in range(_REPEATS + 1):
-            asked = request, stream
-            path, body = await in_thread(self._encoded, *asked) if large else self._encoded(*asked)
+            path, body = await in_thread(self._encoded, request, stream) if large else self._encoded(request, stream)
             effective = refusals if native is None else ours(refusals, body, native)
             body, left_out = without(body, effective) if effective else (body, ())
             try:
@@ -337,7 +335,7 @@ class HttpProvider(ABC):
             method,
             path,
             encode_json(body) if isinstance(body, dict) else body,
-            headers=self.headers_of(request) if self.cache_header else dict(request.extra_headers or {}),
+            headers=self.headers_of(request) if self.cache_header else request.extra_headers,
             connect=request.timeout.get("connect") if request.timeout else None,
             authorize=call,
         )
