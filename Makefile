@@ -7,7 +7,7 @@ CLIENTS := .clients
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check lint fix test-newest test-lowest constraints dist clean bench bench-quick bench-micro corpus
-.PHONY: faults soak shared-soak properties pictures recording runs agents docs
+.PHONY: faults soak shared-soak properties cells pictures recording runs agents docs
 demo: $(VENV)/.demo
 	@$(BIN)/signalbox demo
 
@@ -67,6 +67,10 @@ faults: $(VENV)/.dev
 # Claude Code, Codex, opencode, aider, llm, LangChain and pydantic-ai do a task through the gateway, by docs/clients.md.
 agents: $(VENV)/.dev
 	$(BIN)/python -m tests.support.agents
+
+# The tables of combinations of which CI runs a part.
+cells: $(VENV)/.dev
+	SIGNALBOX_CELLS=all $(BIN)/python -m pytest tests/router/shared
 
 # The tests of properties, with a thousand examples each.
 properties: $(VENV)/.dev

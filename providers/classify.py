@@ -2,8 +2,8 @@
 
 One reader for all vendors: their error bodies are imitations of each other, and compatible servers mix
 them freely. The decision goes by the vendor's code, then the text, then its type, then the status: what a target
-cannot do, or where a path is wrong, only the text tells. All rules are the tables in `providers.vendor_errors` and
-`providers.context_errors`. Texts are cut before anything is looked for in them.
+cannot do, or where a path is wrong, only the text tells. All rules are the tables in `providers.vendor_errors`,
+`providers.vendor_words` and `providers.context_errors`. Texts are cut before anything is looked for in them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from providers.errors import ErrorCode, ProviderError
 from providers.scrub import scrub
 from providers.transport.headers import retry_after as retry_after_header
 from providers.transport.headers import vendors_time
-from providers.vendor_errors import CODES, IN_STREAM, MINIMAX, STATUSES, TEXTS, TYPES, WRONG_PATH
+from providers.vendor_errors import CODES, IN_STREAM, MINIMAX, STATUSES, TYPES
+from providers.vendor_words import TEXTS, WRONG_PATH
 
 __all__ = ["classify", "classify_payload", "error_in", "parse_json", "scrub"]
 

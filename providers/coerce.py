@@ -283,7 +283,7 @@ def _part(part: Any, where: str) -> Part:
         text = part.get("refusal") if kind == "refusal" else part.get("text")
         if not isinstance(text, str):
             invalid(f'{where}: "text" is missing')
-        return TextPart(text, cache=cache_mark(part.get("cache_control")))
+        return TextPart(text, cache=cache_mark(part.get("cache_control") or part.get("prompt_cache_breakpoint")))
     if kind in ("image_url", "input_image"):
         image = part.get("image_url")
         if image is None and isinstance(part.get("file_id"), str):
@@ -308,7 +308,7 @@ def _thought(source: Any) -> str:
 
 
 def cache_mark(mark: Any) -> Any:
-    """Anthropic's cache_control: for how long, or just that it is there."""
+    """Anthropic's cache_control, or OpenAI's breakpoint: for how long, or just that it is there."""
     asked = mark.get("ttl") if isinstance(mark, Mapping) else None
     return asked if asked in ("5m", "1h") else bool(mark)
 

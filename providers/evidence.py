@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from providers.error_body import TEXT_CHARS, Words
 from providers.errors import ErrorCode as E
 from providers.errors import ProviderError
-from providers.vendor_errors import NO_MODEL
+from providers.vendor_words import NO_MODEL
 
 Concern: TypeAlias = Literal["key", "model", "request"]
 

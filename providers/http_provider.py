@@ -294,8 +294,7 @@ class HttpProvider(ABC):
         refusals, large, edited = self._refused.get(request.model, ()), is_large(request), False  # what was said before
         for repeats in range(_REPEATS + 1):
             path, body = await in_thread(self._encoded, request, stream) if large else self._encoded(request, stream)
-            effective = refusals if native is None else ours(refusals, body, native)
-            body, left_out = without(body, effective) if effective else (body, ())
+            body, left_out = without(body, refusals if native is None else ours(refusals, body, native))
             try:
                 sent = await in_thread(encode_json, body) if large else body
                 response = await self._send("POST", path, sent, request)
@@ -311,7 +310,8 @@ class HttpProvider(ABC):
             else:
                 if repeats and refusals:
                     self._refused.learn(request.model, refusals)
-                return response, (*untold, *left_out, *unsaid(request, body, left_out), *(_EARLIER if edited else ()))
+                left_out += unsaid(request, body, left_out, native)
+                return response, (*untold, *left_out, *(_EARLIER if edited else ()))
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _native(self, request: CompletionRequest) -> Native | None:

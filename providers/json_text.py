@@ -1,7 +1,7 @@
 """The JSON of an answer: what a model wrote around it is left away, and what it wrote is never changed.
 
-Mended are fences, prose around, a text that is JSON itself, and a comma after the last element. All else that is wrong
-is a fault: of broken JSON nobody knows what was meant.
+Mended are fences, prose around, what it thought in tags before, a text that is JSON itself, and a comma after the last
+element. All else that is wrong is a fault: of broken JSON nobody knows what was meant.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import json
 import math
 import re
 from typing import Any, NamedTuple, NoReturn
+
+from providers.think_tags import ThinkSplitter
 
 
 class InvalidAnswer(ValueError):
@@ -31,6 +33,9 @@ _FENCE = re.compile(r"```[ \t]*(?:([\w+-]+)[ \t]*)?(?:\r?\n)?")
 _JSON_FENCES = frozenset({"", "json", "jsonc", "json5", "javascript", "js"})
 _AROUND = re.compile(f"[{_BLANK}]*")
 _FENCE_END = re.compile(f"[{_BLANK}]*(?:```|$)")
+# Thinking that stands first, or whose beginning the prompt had: no text within JSON goes to the end of a line.
+_THOUGHT = re.compile(r"<(?:think|thinking|thought)>")
+_THOUGHT_END = re.compile(r"(?:^|\n)[ \t]*</(?:think|thinking|thought)>|</(?:think|thinking|thought)>[ \t]*(?:\n|$)")
 # A bracket that may be one of a sentence, such as [1] or {name}: it is an answer where it stands by itself.
 _REMARK = re.compile(r"[\[{][^\[\]{}\"':\n]{0,80}[\]}]")
 _BEFORE = re.compile(r"(?:^|[\n:=>`*])[ \t]*$")
@@ -63,12 +68,19 @@ def json_in(answer: str) -> list[Found]:
         RecursionError: it is nested too deeply.
     """
     text = answer.strip(_BLANK)
+    whole = _whole(text)
+    if whole is None and (_THOUGHT.match(text) or _THOUGHT_END.search(text)):  # a draft of an answer is none
+        text = ThinkSplitter().whole(text)[0].strip(_BLANK)
+        whole = _whole(text)
     if not text:
         raise InvalidAnswer("$: the answer is empty")
-    whole = _value(text, 0)
-    if whole is not None and whole[1] == len(text):
-        return [whole[0]]
-    return _fenced(text) or _in_prose(text)
+    return [whole] if whole is not None else _fenced(text) or _in_prose(text)
+
+
+def _whole(text: str) -> Found | None:
+    """The JSON value that a text is, with nothing around it."""
+    found = _value(text, 0)
+    return found[0] if found is not None and found[1] == len(text) else None
 
 
 def _value(text: str, start: int, *, mend: bool = True) -> tuple[Found, int] | None:

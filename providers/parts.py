@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
-from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, Part, TextPart
+from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, Native, Part, TextPart
 
-T = TypeVar("T")
 LARGE = 1024 * 1024  # bytes of which JSON is read and written in a thread
 _TEXTS = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml"}
@@ -30,12 +31,59 @@ def asks_more(request: CompletionRequest) -> bool:
     )
 
 
-def unsaid(request: CompletionRequest, body: dict[str, Any], told: tuple[str, ...]) -> tuple[str, ...]:
-    """What was asked for that changes no answer, and has no word at this vendor: it is not sent, and told."""
-    if request.service_tier is request.prediction is None:  # as nearly always
+# Where what was asked for stands in a body, whoever's it is; the labels `user` and `metadata` are of no answer.
+_OPTIONS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")  # and below Ollama's `options`
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "service_tier": ("service_tier",),
+    "prediction": ("prediction",),
+    **{name: (name, f"options.{name}") for name in _OPTIONS},
+    "seed": ("seed", "random_seed", "options.seed"),
+    "thinking": (
+        *("reasoning_effort", "reasoning", "reasoning.effort", "thinking", "output_config.effort", "think"),
+        *("enable_thinking", "chat_template_kwargs"),
+    ),
+    "thinking_display": ("reasoning.summary", "reasoning.exclude", "thinking.display"),
+    "parallel_tool_calls": ("parallel_tool_calls", "tool_choice.disable_parallel_tool_use"),
+}
+_asked = attrgetter(*_PLACES)
+_NOTHING = (None,) * len(_PLACES)
+
+
+def unsaid(
+    request: CompletionRequest, body: dict[str, Any], told: tuple[str, ...], native: Native | None
+) -> tuple[str, ...]:
+    """What was asked for that has no word at this vendor, or is refused by this model: it is not sent, and named.
+
+    Args:
+        told: paths of what was refused, and left out for it.
+        native: whose body it is, where it is a client's own: that has all that the client has written.
+    """
+    if _asked(request) == _NOTHING:  # one question for all, since every call asks it
         return ()
-    asked = {"service_tier": request.service_tier, "prediction": request.prediction}
-    return tuple(name for name, value in asked.items() if value is not None and name not in body and name not in told)
+    return tuple(
+        name
+        for name, places in _PLACES.items()
+        if name not in body
+        and getattr(request, name) is not None
+        and (native is None or name in native.added)
+        and not _is_met(name, request, body)
+        and not any(path in told or _at(body, path) is not None for path in places)
+    )
+
+
+def _is_met(name: str, request: CompletionRequest, body: dict[str, Any]) -> bool:
+    """Whether a field comes to what is done without it."""
+    if name == "parallel_tool_calls":
+        return bool(request.parallel_tool_calls) or not request.tools or request.tool_choice == "none"
+    if name == "thinking_display":  # Responses have no summary unless they are asked for one
+        return request.thinking_display == "omitted" and "input" in body
+    return name == "thinking" and request.thinking == "off"
+
+
+def _at(body: Any, path: str) -> Any:
+    for key in path.split("."):
+        body = body.get(key) if isinstance(body, dict) else None
+    return body
 
 
 def is_text(part: FilePart) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorCode, ProviderError
-from providers.vendor_errors import FOREIGN_TURN, UNKNOWN_FIELD
+from providers.vendor_words import FOREIGN_TURN, UNKNOWN_FIELD
 
 _MODELS = 256  # whose refusals are remembered
 _FIELDS = 32  # of one model

@@ -258,8 +258,8 @@ class CompletionResponse(Data, frozen=True, kw_only=True):
 
     `parts` has all that it holds in order; of these `citations` are the sources of its text and `others` its images,
     audio and uses of the vendor's own tools. `raw` is the decoded body of a plain answer, None for a stream. `cost` is
-    in USD: as the vendor tells it, else by the price. `left_out` names the fields that
-    the vendor refused, for this model, and that were not sent because the answer does not depend on them. `native`
+    in USD: as the vendor tells it, else by the price. `left_out` names what was asked for and was not sent, since the
+    vendor has no word for it or refuses it for this model, and an answer without it is one all the same. `native`
     says that `raw` answers the request's own native body, in its protocol. `parsed` is what a checked answer says.
     """
 

@@ -3,24 +3,32 @@
 OpenAI caches by itself; the key takes the turns of a conversation to where the cache is, and some models keep it for a
 day at the same price (developers.openai.com/api/docs/guides/prompt-caching; Azure and Mistral have the same key, and
 Grok a header in its place). From GPT-5.6 on it is kept for half an hour, the only time that there is, and what is
-written costs a quarter more.
+written costs a quarter more: up to the latest message, and up to where its app has set breakpoints. A request writes
+up to four of these in all, the last ones, and reads the longest of the last 80 (the types of async-openai 0.42); they
+stand on what a model is given, not on what it has said.
 Claude and Qwen behind a gateway are cached by marks on texts (openrouter.ai/docs/guides/best-practices/prompt-caching,
 and Alibaba's page on explicit caches). Gemini, DeepSeek and others cache by themselves, and are asked for nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from providers.anthropic.models import least_cached
 from providers.openai.dialect_rows import Dialect
 from providers.prompt_cache import block_of, breakpoints, conversation, is_on, set_marks
-from providers.types import CompletionRequest
+from providers.types import CompletionRequest, Message, TextPart
 
 _LEAST_QWEN = 1_024
 # OpenAI's models that can keep a prompt for a day; the later ones have one time for all.
 _KEEP_LONGER = ("gpt-4.1", "gpt-5", "gpt-5.1", "gpt-5.2", "gpt-5.3", "gpt-5.4", "gpt-5.5")
+_GPT = re.compile(r"(?:ft:)?gpt-(\d)(?:\.(\d+))?(?!\d)").match  # no gpt-35, Azure's word for 3.5
+_FIRST_WITH_BREAKPOINTS = (5, 6)
+BREAKPOINT = {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
 
 def cache_fields(request: CompletionRequest, dialect: Dialect, *, by_header: bool = False) -> dict[str, Any]:
@@ -29,12 +37,56 @@ def cache_fields(request: CompletionRequest, dialect: Dialect, *, by_header: boo
     Args:
         by_header: a header says it.
     """
-    if by_header or not dialect.cache_key or not is_on(request.prompt_cache):
+    if by_header or not dialect.cache_key:
         return {}
-    fields = {"prompt_cache_key": conversation(request)}
-    if request.prompt_cache == "1h" and dialect.openai_models and _keeps_longer(request.model):
-        fields["prompt_cache_retention"] = "24h"
-    return fields
+    if is_on(request.prompt_cache):
+        fields = {"prompt_cache_key": conversation(request)}
+        if request.prompt_cache == "1h" and dialect.openai_models and _keeps_longer(request.model):
+            fields["prompt_cache_retention"] = "24h"
+        return fields
+    if not takes_breakpoints(request.model, dialect):
+        return {}
+    # What is not marked is not kept, and not paid for, where the app wants no cache but that of its marks.
+    alone = {"prompt_cache_options": {"mode": "explicit"}} if request.prompt_cache == "off" else {}
+    beginning = _to_first_mark(request)
+    # Without a key these models find what was kept by chance only.
+    return {**alone, **({} if beginning is None else {"prompt_cache_key": beginning})}
+
+
+def takes_breakpoints(model: str, dialect: Dialect) -> bool:
+    """Whether a text that its app has marked becomes one of OpenAI's breakpoints."""
+    return dialect.openai_models and _has_breakpoints(model)
+
+
+@lru_cache(maxsize=1_000)
+def _has_breakpoints(model: str) -> bool:
+    found = _GPT(model)
+    return found is not None and (int(found[1]), int(found[2] or 0)) >= _FIRST_WITH_BREAKPOINTS
+
+
+def _to_first_mark(request: CompletionRequest) -> str | None:
+    """What all requests have in common whose first mark comes after the same words, as 32 letters and digits; None for
+    one that has no mark. Its `affinity` is that, where it has one.
+    """
+    marked = next((place for place, message in enumerate(request.messages) if _has_mark(message)), None)
+    if marked is None:
+        return None
+    if request.affinity is not None:
+        return conversation(request)
+    digest = blake2b(digest_size=16)
+    for message in request.messages[: marked + 1]:
+        for part in (TextPart(message.content),) if isinstance(message.content, str) else message.content:
+            if isinstance(part, TextPart):
+                digest.update(f"{message.role}\0{part.text}\0".encode("utf-8", "surrogatepass"))
+                if part.cache and message is request.messages[marked]:
+                    break
+    return digest.hexdigest()
+
+
+def _has_mark(message: Message) -> bool:
+    if isinstance(message.content, str) or message.role == "assistant":
+        return False
+    return any(isinstance(part, TextPart) and part.cache for part in message.content)
 
 
 def _keeps_longer(model: str) -> bool:

@@ -65,10 +65,10 @@ def encode(
         body.update(plain_only(request, dialect, stream=stream))
     if dialect.short_ids or family(request.model) == "mistral":
         body["messages"] = _results_taken_note_of(body["messages"])
-    if request.prompt_cache is not None and is_on(request.prompt_cache):
+    if dialect.cache_key:
         body.update(cache_fields(request, dialect, by_header=dialect.cache_header is not None))
-        if takes_marks(dialect):
-            mark(body["messages"], request, dialect)
+    if request.prompt_cache is not None and is_on(request.prompt_cache) and takes_marks(dialect):
+        mark(body["messages"], request, dialect)
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}

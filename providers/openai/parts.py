@@ -9,6 +9,7 @@ import msgspec
 
 from providers.base64_text import data_url
 from providers.errors import ErrorCode, ProviderError
+from providers.openai.cache_marks import BREAKPOINT, takes_breakpoints
 from providers.openai.dialects import Dialect, model_capabilities
 from providers.openai.more_fields import input_audio
 from providers.parts import as_text, cache_control, is_text
@@ -82,7 +83,7 @@ def content_of(message: Message, model: str, dialect: Dialect) -> str | list[dic
     parts = _plain(content)
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     in_one = len(texts) == len(parts) and not (rules.lists and len(parts) > 1)
-    if in_one and not _is_marked(message, rules):
+    if in_one and not _is_marked(message, rules, model, dialect):
         return "\n".join(texts)
     return [_part(part, rules, model, dialect) for part in parts]
 
@@ -105,7 +106,7 @@ def result_of(message: Message, model: str, dialect: Dialect) -> tuple[str | lis
     rules = _RULES.get(dialect.name, _UNKNOWN)
     parts = [] if isinstance(content, str) else _plain(content)
     media = [part for part in parts if not isinstance(part, TextPart)]
-    if (media and rules.tool_media == "inside") or (not media and _is_marked(message, rules)):
+    if (media and rules.tool_media == "inside") or (not media and _is_marked(message, rules, model, dialect)):
         return content_of(message, model, dialect), []
     text = content if isinstance(content, str) else "".join(part.text for part in parts if isinstance(part, TextPart))
     if not media:
@@ -117,7 +118,7 @@ def result_of(message: Message, model: str, dialect: Dialect) -> tuple[str | lis
 def said_of(message: Message, model: str, dialect: Dialect, provider: str | None = None) -> str | list[dict[str, Any]]:
     """What an assistant's turn says: text alone; raises as `check_said`."""
     check_said(message, model, dialect, provider)
-    if _is_marked(message, _RULES.get(dialect.name, _UNKNOWN)):
+    if _is_marked(message, _RULES.get(dialect.name, _UNKNOWN), model, dialect):
         return content_of(message, model, dialect)
     return message.text
 
@@ -152,9 +153,11 @@ def check_said(message: Message, model: str, dialect: Dialect | None = None, pro
         raise _unsupported(model, "images and documents are taken in the user's messages only")
 
 
-def _is_marked(message: Message, rules: PartRules) -> bool:
-    """Whether a text is marked for a prompt cache that there is."""
-    if not rules.cache or isinstance(message.content, str):
+def _is_marked(message: Message, rules: PartRules, model: str, dialect: Dialect) -> bool:
+    """Whether a text is marked for a prompt cache that there is; what a model has said takes no breakpoint."""
+    if isinstance(message.content, str):
+        return False
+    if not rules.cache and (message.role == "assistant" or not takes_breakpoints(model, dialect)):
         return False
     return any(isinstance(part, TextPart) and part.cache for part in message.content)
 
@@ -163,8 +166,7 @@ def _part(
     part: TextPart | ImagePart | FilePart | AudioPart | ThinkingPart, rules: PartRules, model: str, dialect: Dialect
 ) -> dict[str, Any]:
     if isinstance(part, TextPart):
-        marked = rules.cache and part.cache
-        return {"type": "text", "text": part.text, **({"cache_control": cache_control(part)} if marked else {})}
+        return {"type": "text", "text": part.text, **(_mark(part, rules, model, dialect) if part.cache else {})}
     if isinstance(part, ImagePart):
         blind = dialect.openai_models and model_capabilities(model).vision is False
         if blind or not rules.images:
@@ -179,6 +181,12 @@ def _part(
         return input_audio(part, dialect)
     assert isinstance(part, FilePart)
     return _file(part, rules, model)
+
+
+def _mark(part: TextPart, rules: PartRules, model: str, dialect: Dialect) -> dict[str, Any]:
+    if rules.cache:
+        return {"cache_control": cache_control(part)}
+    return BREAKPOINT if takes_breakpoints(model, dialect) else {}
 
 
 def _image_url(part: ImagePart) -> str:

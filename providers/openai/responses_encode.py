@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from providers.base64_text import data_url, encoded
 from providers.errors import ErrorCode, ProviderError
-from providers.openai.cache_marks import cache_fields
+from providers.openai.cache_marks import BREAKPOINT, cache_fields, takes_breakpoints
 from providers.openai.chat_encode import long_id
 from providers.openai.dialects import Dialect, effort_for, reasons
 from providers.openai.models import JSON_WORD, left_out, wants_json_said
@@ -89,13 +89,14 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
     items: list[dict[str, Any]] = []
     ids = CallIds(long_id)
     system = "developer" if dialect.developer else "system"
+    marked = takes_breakpoints(request.model, dialect)
     if wants_json_said(request, dialect):
         items.append({"role": system, "content": JSON_WORD})
     for message in request.messages:
         if message.role == "assistant":
             items += _assistant(message, request, dialect, provider, ids)
         elif message.role == "tool":
-            output = message.content if isinstance(message.content, str) else _parts(message.content)
+            output = message.content if isinstance(message.content, str) else _parts(message.content, marked)
             call_id = ids.of_result(message.tool_call_id or "")
             items.append({"type": "function_call_output", "call_id": call_id, "output": output})
         else:
@@ -103,7 +104,7 @@ def _items(request: CompletionRequest, dialect: Dialect, provider: str) -> list[
             if role != "user":
                 check_said(message, request.model)
             check_kept(message.content, request.model, provider)
-            content = message.content if isinstance(message.content, str) else _parts(message.content)
+            content = message.content if isinstance(message.content, str) else _parts(message.content, marked)
             items.append({"role": role, "content": content})
     return items
 
@@ -170,8 +171,13 @@ def _say(items: list[dict[str, Any]], text: str) -> None:
         items.append({"role": "assistant", "content": [{"type": "output_text", "text": text}]})
 
 
-def _parts(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
-    return [_WRITERS[type(part)](part) for part in parts if not isinstance(part, (ThinkingPart, ServerToolPart))]
+def _parts(parts: tuple[Any, ...], marked: bool) -> list[dict[str, Any]]:
+    """The parts as they are given to a model. `marked` tells whether marks of texts are its breakpoints."""
+    return [
+        {**_WRITERS[type(part)](part), **(BREAKPOINT if marked and isinstance(part, TextPart) and part.cache else {})}
+        for part in parts
+        if not isinstance(part, (ThinkingPart, ServerToolPart))
+    ]
 
 
 def _image(part: ImagePart) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from router.plan.target import Target
 from router.router import Router
 from router.state.states import States
 from router.views.money import UNKNOWN, dollars
+from router.views.spans import wait
 
 
 @click.command(
@@ -299,7 +300,7 @@ def _print_offers(tier: dict[str, Any], indent: str, share: float = 1.0) -> None
 
 
 def _print_bounds(chain: Chain, tiers: list[dict[str, Any]], budgets: list[str]) -> None:
-    total = "no limit" if chain.total is None else f"{chain.total:g} s"
+    total = "no limit" if chain.total is None else wait(chain.total)
     echo(f"  at most {chain.max_attempts} attempt{'s' if chain.max_attempts != 1 else ''} within {total}")
     offers = [offer for tier in tiers for offer in tier["offered"]]
     for text in dict.fromkeys(_timeout_text(offer) for offer in offers):

@@ -13,11 +13,11 @@ import msgspec
 
 from providers.printable import one_line, printable
 from router.cli.common import Failure, shared_feed, takes_file
-from router.cli.terminal import echo, echo_json, style
+from router.cli.terminal import echo, echo_json, style, width
 from router.cli.verb import Verb
 from router.monitor.report import app_name
 from router.views.credential import told
-from router.views.money import dollars, gain
+from router.views.money import UNKNOWN, dollars, gain
 from router.views.shadows import compared
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
 
 NOTHING_RUNS = 3
+_WIDEST = 48  # characters of a name, with its lamp, that others make room for
 _LAMPS = {
     "closed": ("●", "green"),
     "half_open": ("◐", "yellow"),
@@ -154,14 +155,19 @@ def render(snapshot: Snapshot) -> str:
     """The snapshot as lines for people."""
     processes, fleet = len(snapshot.by_process), snapshot.fleet
     counted = f"{processes} process{'es' if processes != 1 else ''}" if fleet is None else fleet.counted
-    head = style(one_line(snapshot.name), bold=True)
+    head, calls = style(one_line(snapshot.name), bold=True), snapshot.figures.totals.calls
     where = f"  {one_line(snapshot.path)}" if snapshot.path else ""
     lines = [
         f"{head}{where}  revision {one_line(snapshot.revision)}  "
         f"up {_duration(snapshot.time - snapshot.started_at)}  {counted}",
-        f"  {_figures(snapshot.figures)}  {snapshot.figures.totals.calls} requests, "
-        f"{snapshot.figures.totals.failed} failed since the start",
     ]
+    since = f"{calls:,} request{'' if calls == 1 else 's'}, {snapshot.figures.totals.failed:,} failed since the start"
+    rows: list[tuple[str, str]] = [("  all", f"{_figures(snapshot.figures)}  {since}")]  # who, and what it does
+    for provider in snapshot.providers:
+        rows += _provider(provider, snapshot.time)
+    rows += [_route(route) for route in snapshot.routes]
+    of_all, *of_each = _aligned(rows)
+    lines.append(of_all)
     if cached := _prompt_cache(snapshot.figures.totals):
         lines.append(f"  prompt caches of the vendors: {cached}")
     if fleet is not None:
@@ -170,9 +176,7 @@ def render(snapshot: Snapshot) -> str:
     if reload is not None and not reload.accepted:
         lines.append(style("  the file as saved was rejected; the last good one runs:", fg="red"))
         lines += [f"    {line}" for line in _rejection(reload)]
-    for provider in snapshot.providers:
-        lines += _provider(provider, snapshot.time)
-    lines += [_route(route) for route in snapshot.routes]
+    lines += of_each
     lines += [_budget(budget, snapshot.time) for budget in snapshot.spending]
     lines += [
         f"  ~ {one_line(shadow.route)} copied to {one_line(shadow.to)}: {', '.join(compared(shadow))}"
@@ -204,13 +208,20 @@ def _rejection(reload: ReloadNote) -> list[str]:
     return printable(problem).splitlines()
 
 
-def _provider(provider: ProviderFigures, now: float) -> list[str]:
-    lines = [f"  {_health(provider.health, now)} {one_line(provider.name):<20} {_figures(provider.figures)}"]
+def _aligned(rows: list[tuple[str, str]]) -> Iterator[str]:
+    """Yield the rows with their second parts below each other; who has a very long name moves nobody else's."""
+    most = max(length for who, figures in rows if figures and (length := width(who)) <= _WIDEST)
+    for who, figures in rows:
+        yield f"{who}{' ' * (most - width(who))} {figures}".rstrip()
+
+
+def _provider(provider: ProviderFigures, now: float) -> list[tuple[str, str]]:
+    rows = [(f"  {_health(provider.health, now)} {one_line(provider.name)}", _figures(provider.figures))]
     states = [key.credential for key in provider.keys if key.credential is not None]
-    lines += [f"    credential by {one_line(told(state, now))}" for state in states]
+    rows += [(f"    credential by {one_line(told(state, now))}", "") for state in states]
     if provider.check is not None:
-        lines.append(f"      {check_words(provider.check, now)}")
-    return lines + [_target(target, now) for target in provider.targets]
+        rows.append((f"      {check_words(provider.check, now)}", ""))
+    return rows + [_target(target, now) for target in provider.targets]
 
 
 def check_words(check: HealthCheck, now: float) -> str:
@@ -219,16 +230,16 @@ def check_words(check: HealthCheck, now: float) -> str:
     return f"health check passed {ago}" if check.ok else f"health check failed {ago}: {one_line(check.why)}"
 
 
-def _target(target: TargetFigures, now: float) -> str:
+def _target(target: TargetFigures, now: float) -> tuple[str, str]:
     share = "" if target.share is None else f"  {target.share:.0%} of calls"
     read = target.figures.totals.cache_read_share
     cached = "" if read is None else f"  {read:.0%} of its prompts cached"
-    return f"    {_health(target.health, now)} {one_line(target.name):<18} {_figures(target.figures)}{share}{cached}"
+    return f"    {_health(target.health, now)} {one_line(target.name)}", f"{_figures(target.figures)}{share}{cached}"
 
 
-def _route(route: RouteFigures) -> str:
+def _route(route: RouteFigures) -> tuple[str, str]:
     flows = "  ".join(f"{one_line(name)} {flow.share:.0%}" for name, flow in route.flows.items() if flow.share)
-    return f"  → {one_line(route.name):<20} {_figures(route.figures)}  {flows}".rstrip()
+    return f"  → {one_line(route.name)}", f"{_figures(route.figures)}  {flows}"
 
 
 def _budget(budget: Spending, now: float) -> str:
@@ -272,7 +283,8 @@ def _figures(figures: Figures) -> str:
     if figures.error_rate:
         parts.append(style(f"{figures.error_rate:.1%} {one_line(figures.leading_code or 'failed')}", fg="red"))
     if figures.cost_per_minute or figures.window.unpriced:
-        parts.append(f"{dollars(figures.cost_per_minute, at_least=figures.window.unpriced > 0)}/min")
+        cost = dollars(figures.cost_per_minute, at_least=figures.window.unpriced > 0)
+        parts.append(f"cost {UNKNOWN}" if cost == UNKNOWN else f"{cost}/min")
     return "  ".join(parts)
 
 

@@ -45,6 +45,11 @@ def style(text: object, **how: Any) -> str:
     return f"{_OWN}{begin}{_OWN}{text}{_OWN}{end}{_OWN}"
 
 
+def width(text: str) -> int:
+    """How many characters of a text are seen: those of its styles are not."""
+    return len(click.unstyle("".join(text.split(_OWN))))
+
+
 def secho(text: object, *, err: bool = False, nl: bool = True, **how: Any) -> None:
     """Print a text with a style."""
     echo(style(text, **how), err=err, nl=nl)

@@ -36,12 +36,18 @@ class Threshold(NamedTuple):
 def _above(value: Any) -> Threshold:
     if isinstance(value, str) and value.rstrip().endswith("%"):
         return Threshold(units.percent(value), True)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        share = f"{value * 100:g}%" if value < 1 else f"{value}%"
+        raise ValueError(f"a percentage needs its sign, a duration its unit: write {share} or {value}s")
     return Threshold(units.duration(value), False)
 
 
+_WEBHOOK = "this must be the https:// address of a webhook (Slack's, or one that takes JSON), best as ${ALERT_URL}"
+
+
 def _address(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("this must be an http:// or https:// address, best as ${ALERT_URL}")
+    if not isinstance(value, str) or "://" not in value:  # an address of mail, or a channel's name
+        raise ValueError(_WEBHOOK)
     check_url(value)
     return str(value)
 

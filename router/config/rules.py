@@ -93,7 +93,8 @@ class _Rules:
             return
         known = is_known(kind.value, lambda: self._kinds)
         if not known:
-            near = kind_instead(kind.value) or self._spelling.near(kind.value, self._kinds)
+            is_large = kind.value.casefold() in self._kinds  # it is one of them, in large letters
+            near = ("" if is_large else kind_instead(kind.value)) or self._spelling.near(kind.value, self._kinds)
             text = f'no provider kind is named "{shown(kind.value)}"{near}; known kinds: {", ".join(self._kinds)}'
             self._error(kind, text)
         for option, owner in KIND_OF_OPTION.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from providers.types import PromptCache
 from router.config.alert_schema import AlertConfig
@@ -182,10 +182,16 @@ class ClientCertificateConfig(Section):
     key: Text | None = key("The PEM file of its private key, where `cert` has not got it.")
 
 
+def _no_path(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("/"):
+        raise ValueError(f"a path has its key: write health: {{path: {value}}}")
+    return value
+
+
 class HealthPolicy(Section):
     """Asks a provider for its list of models now and then, which is free, to know that it is there; or at a path."""
 
-    every: Duration = key("How often it is asked.", 30.0)
+    every: Annotated[Duration, BeforeValidator(_no_path)] = key("How often it is asked.", 30.0)
     path: Text | None = key("What its server has for it, such as /health; default: its list of models is asked for.")
 
     @model_validator(mode="after")

@@ -101,7 +101,7 @@ def _report(
         like = example(node.path, node)
         findings.add(node.place, node.path, f"this must be a mapping with some of {', '.join(keys)}{like}")
     else:
-        like = example(node.path, node) if kind in ("model_type", "dict_type") else ""
+        like = example(node.path, node) if kind in _MESSAGES else ""
         findings.add(node.place, node.path, _MESSAGES.get(kind, str(found["msg"]).lower()) + like)
 
 

@@ -151,7 +151,8 @@ def _weight(value: Any) -> float:
 
 def _version(value: Any) -> int:
     if _scalar(value) != 1 or isinstance(value, bool):
-        raise ValueError(f'version "{shown(value)}" is not known; this Signalbox reads version 1')
+        plain = ", as version: 1, without quotes" if value == "1" else ""
+        raise ValueError(f'version "{shown(value)}" is not known; this Signalbox reads version 1{plain}')
     return 1
 
 

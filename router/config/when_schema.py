@@ -26,6 +26,11 @@ SAID_OTHERWISE = {
     "documents": "files",
     "stream": "streaming",
 }
+_DAYS_OTHERWISE = {
+    **dict.fromkeys(("weekday", "weekdays", "workday", "workdays", "working days"), "mon-fri"),
+    **dict.fromkeys(("weekend", "weekends"), "[sat, sun]"),
+    **dict.fromkeys(("daily", "everyday", "all", "*"), "mon-sun"),
+}
 ENDLESS = 2**63 - 1  # tokens
 DAY = 24 * 60  # minutes
 _BOUND = re.compile(r"(>=|<=|>|<)\s*(\S+)")
@@ -106,9 +111,11 @@ def _days(value: Any) -> tuple[int, ...]:
 
 def _day(text: str) -> int:
     known = (*_SHORT, *WEEKDAYS)
-    if text not in known:
-        raise ValueError(f"this must be days, such as mon-fri or [sat, sun]{did_you_mean(text, known)}")
-    return known.index(text) % 7
+    if text.casefold() not in known:
+        meant = _DAYS_OTHERWISE.get(text.casefold())
+        near = f"; {text} is written {meant} here" if meant else did_you_mean(text, known)
+        raise ValueError(f"this must be days, such as mon-fri or [sat, sun]{near}")
+    return known.index(text.casefold()) % 7
 
 
 def _runs(days: tuple[int, ...]) -> list[str]:

@@ -188,8 +188,8 @@ def _closes_nothing(fault: _Fault) -> _Told:
 def _colon(fault: _Fault) -> _Told:
     number, above = fault.above()
     if "could not find expected ':'" in fault.words:
-        if item := re.match(r"\s*-(?=[^\s-])", above):
-            return (number, item.end() + 1), "a space is missing here, after the -"
+        if above.lstrip().startswith("-"):
+            return (number, above.index("-") + 2), "a space is missing here, after the -"
         return (number, len(above) + 1), "a colon is missing in this line, after its key"
     if "mapping values are not allowed" not in fault.words:
         return None
@@ -206,7 +206,8 @@ def _colon(fault: _Fault) -> _Told:
 
 
 def _is_name(line: str) -> bool:
-    return re.fullmatch(r"\s*[A-Za-z_]{1,20}", line) is not None
+    word = line.strip().replace("_", "")
+    return word.isascii() and word.isalpha() and len(word) <= 20
 
 
 def _indent(fault: _Fault, number: int, above: str) -> tuple[Place, str]:

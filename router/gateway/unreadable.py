@@ -18,7 +18,9 @@ LINE, FIELD = 16_384, 32_768  # bytes of a request's first line, and of a header
 HEAD = 262_144  # bytes of all headers
 
 _UNTIL_HEADS_END = re.compile(rb"(?s).*?\r\n\r\n|.+")
-_METHOD = re.compile(r"b['\"][!#$%&'*+.^_`|~0-9A-Za-z-]+ ")  # RFC 9110, section 5.6.2; as the parser shows the line
+_METHOD = re.compile(
+    r"(?<!\w)b['\"][!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} "
+)  # RFC 9110, section 5.6.2; as the parser shows the line
 TOO_LARGE = 431, f"the headers of this request are too large: at most {HEAD} bytes"
 TOO_SLOW = 408, "the request's head did not come in time"
 

@@ -136,13 +136,15 @@ class Ledger:
 
     async def grant(self, accounts: list[BudgetAccount], waited: float) -> None:
         """Wait until none of these is short, or nothing more is to be had for them."""
+        is_asked = self._flushing is None  # an exchange that is under way began without these: it tells nothing of them
         for _ in range(_TRIES):
             try:
                 async with asyncio.timeout(PATIENCE):
                     while short := [account for account in accounts if account.is_short]:
                         await self.sync()
-                        if all(account.is_short and account.period.free <= 0 for account in short):
+                        if is_asked and all(account.is_short and account.period.free <= 0 for account in short):
                             return
+                        is_asked = True
                 return
             except TimeoutError:
                 for account in accounts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from router.views.figures import ShadowFigures
 from router.views.money import dollars
-from router.views.spans import span
+from router.views.spans import took
 
 
 def compared(shadow: ShadowFigures) -> list[str]:
@@ -27,4 +27,4 @@ def compared(shadow: ShadowFigures) -> list[str]:
 def _amount(of: str, value: float) -> str:
     if of.startswith("cost"):
         return dollars(value, fine=True)
-    return f"{value:,.0f} tokens" if of.startswith("tokens") else span(value)
+    return f"{value:,.0f} tokens" if of.startswith("tokens") else took(value)

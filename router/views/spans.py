@@ -15,6 +15,11 @@ def wait(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < _EXACT else span(seconds)
 
 
+def took(seconds: float) -> str:
+    """Return how long a call took: 182 ms, 1.24 s, 12.5 s, 2 min 5 s."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else wait(seconds)
+
+
 def span(value: float) -> str:
     """Return the length of a period, given in seconds: 8 s, 4 min, 2 min 40 s, 2 h 3 min, 3 d 4 h."""
     whole = max(0, round(value))

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from providers import classify, context_errors, error_body, error_waits, refused_fields, vendor_errors
+from providers import classify, context_errors, error_body, error_waits, refused_fields, vendor_words
 from providers.classify import scrub
 from tests.support.scripted import Vendor
 
@@ -30,7 +30,7 @@ def patterns_in(value: object) -> Iterator[re.Pattern[str]]:
 
 PATTERNS = {
     pattern.pattern: pattern
-    for module in (classify, context_errors, error_body, error_waits, refused_fields, vendor_errors)
+    for module in (classify, context_errors, error_body, error_waits, refused_fields, vendor_words)
     for value in vars(module).values()
     for pattern in patterns_in(value)
 }

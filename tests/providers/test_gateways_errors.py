@@ -22,7 +22,7 @@ from providers.errors import ErrorCode as E
         (400, {"message": "Could not resolve the foundation model from the provided identifier."}, E.MODEL_NOT_FOUND),
         (400, {"error": {"message": "Your organization must be verified to stream this model."}}, E.PERMISSION_DENIED),
         (400, {"error": {"message": "Invalid prompt: your prompt was flagged"}}, E.CONTENT_FILTERED),
-        (403, {"error": {"message": "Request blocked by guardrails"}}, E.CONTENT_FILTERED),
+        (422, {"error": {"message": "Request blocked by guardrails"}}, E.CONTENT_FILTERED),
         (400, {"error": {"message": "Guardrail intervened"}}, E.CONTENT_FILTERED),
         (400, {"error": {"message": "系统检测到输入或生成内容可能包含不安全或敏感内容"}}, E.CONTENT_FILTERED),
         (400, {"error": {"message": "模型不存在"}}, E.MODEL_NOT_FOUND),

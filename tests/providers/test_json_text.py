@@ -43,6 +43,30 @@ MENDED = {
     "a text that is JSON itself": json.dumps(JSON),
     "the same twice": f"{JSON}\n{JSON}",
     "zero-width blanks": f"\u200b{JSON}\u200b",
+    "a fence within a fence": f"````markdown\n```json\n{PRETTY}\n```\n````",
+    "a fence of tildes": f"~~~json\n{PRETTY}\n~~~",
+    "a fence in a list": "1. Here:\n   ```json\n   " + PRETTY.replace("\n", "\n   ") + "\n   ```",
+    "a fence with a title": f'```json title="a.json"\n{PRETTY}\n```',
+    "a byte order mark within a fence": f"```json\n\ufeff{JSON}\n```",
+    "an assignment": f"const answer = {JSON};",
+    "code": f"`{JSON}`",
+    "bold": f"**{JSON}**",
+    "a bold heading": f"**Answer:**\n\n{JSON}",
+    "a quotation": f"> {JSON}",
+    "a token of a template": f"<|channel|>final<|message|>{JSON}<|im_end|>",
+    "its own mark of a call": f"<tool_call>{JSON}</tool_call>",
+    "an event": f"data: {JSON}",
+    "lines of Windows": PRETTY.replace("\n", "\r\n"),
+    "a remark after it": f"{JSON}\nPrices [in EUR] are {{net}}.",
+    "thoughts": f"<think>It is one bolt.</think>\n{JSON}",
+    "thoughts with a draft": f'<think>Maybe {{"items": []}}?</think>\n{JSON}',
+    "thoughts with a broken draft": f"<thinking>{{items: [...]}} or so</thinking>{JSON}",
+    "thoughts with a draft in a fence": f'<think>\n```json\n{{"items": []}}\n```\nno</think>\n```json\n{PRETTY}\n```',
+    "thoughts with a fence that stays open": f'<think>\n```json\n{{"a": 1\n</think>\n{JSON}',
+    "thoughts that the prompt began": f'It may be {{x}}, or ["y": 1].\n</think>\n\n{JSON}',
+    "no thoughts": f"<think>\n\n</think>\n\n{JSON}",
+    "thoughts twice": f"<think>one {{}}</think>\n<think>two [</think>\n{JSON}",
+    "thoughts of their own tag": f'<think>The tag "</think>" ends {{this}}</think>{JSON}',
 }  # fmt: skip
 
 
@@ -90,7 +114,28 @@ BROKEN = {
     "a reference to a source": "As [1] says, it is blue.",
     "a list of things to do": "- [ ] wash\n- [x] dry",
     "a fence of another language": "```python\nprint([1])\n```",
+    "thoughts alone": f"<think>{JSON}</think>",
+    "cut within the thoughts": f"<think>I might say {JSON}",
+    "cut within a draft": f"<think>I might say:\n```json\n{JSON}\n```\nBut",
+    "thoughts and no answer": f"<think>{JSON}</think>\nI can't say.",
+    "thoughts that the prompt began, alone": f"{JSON}\n</think>",
+    "escaped without quotes": json.dumps(JSON)[1:-1],
+    "quotes as HTML": JSON.replace('"', "&quot;"),
+    "a number without a digit before": '{"a": [.5]}',
+    "a number without a digit after": '{"a": [5.]}',
+    "a hexadecimal number": '{"a": [0x10]}',
+    "undefined": '{"a": undefined}',
+    "a comment in stars": '{"a": /* one */ [1]}',
+    "a blank of print within": '{\u00a0"a": [1]}',
+    "lines of values": '{"a": 1}\n{"a": 2}\n{"a": 3}',
+    "a schema before": '{"type": "object", "properties": {}}\n{"a": 1}',
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", ["<think>x</think>", "x </think> y", "</think>", "<think>"])
+@pytest.mark.parametrize("around", ["{}", "Here: {}", "Here:\n```json\n{}\n```"])
+def test_tags_within_a_text_of_json_stay(tag: str, around: str) -> None:
+    assert ANY_JSON.parse(around.format(json.dumps({"a": [f"of {tag} and"]}))) == {"a": [f"of {tag} and"]}
 
 
 @pytest.mark.parametrize("what", BROKEN)

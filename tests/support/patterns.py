@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
 import types
 from collections.abc import Iterator
 from functools import cache
@@ -81,12 +82,15 @@ def _within(value: object, seen: set[int]) -> Iterator[re.Pattern[Any]]:
 
 
 def written() -> Iterator[tuple[str, str, ast.expr]]:
-    """Every call such as `re.search(…)` in the sources: the module, the function of `re`, the pattern as written."""
+    """Every call such as `re.search(…)` in the sources: the module, the function of `re`, the pattern as written, or as
+    the module's own name for it holds it.
+    """
     for name, tree in sources().items():
         for node in ast.walk(tree):
             match node:
                 case ast.Call(ast.Attribute(ast.Name("re"), called), [first, *_]) if called != "escape":
-                    yield name, called, first
+                    held = None if not isinstance(first, ast.Name) else getattr(sys.modules.get(name), first.id, None)
+                    yield name, called, ast.Constant(held) if isinstance(held, str) else first
 
 
 @cache

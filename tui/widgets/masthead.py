@@ -78,8 +78,9 @@ class Masthead(Vertical):
         left, right = Content("").join(self._left(width)), self._right()
         left = left.truncate(max(0, width - right.cell_length - 1), ellipsis=True)
         self.query_one("#router", Static).update(_spread(left, right, width), layout=False)
-        tabs, figures = Content("").join(self._tabs()), self._figures()
-        figures = figures.truncate(max(0, width - tabs.cell_length - 1), ellipsis=True)
+        tabs = Content("").join(self._tabs())
+        room = max(0, width - tabs.cell_length - 1)
+        figures = self._figures(room).truncate(room, ellipsis=True)
         self.query_one("#tabs", Static).update(_spread(tabs, figures, width), layout=False)
 
     def on_click(self, event: events.Click) -> None:
@@ -157,7 +158,7 @@ class Masthead(Vertical):
         fresh = newest is not None and snapshot.time - newest.time < _FRESH and session.happened_while_watched(newest)
         return newest if fresh else None
 
-    def _figures(self) -> Content:
+    def _figures(self, room: int) -> Content:
         snapshot, news = self._snapshot, self._news()
         if news is not None:
             return Content.styled(f"! {news.sentence}", LEVELS[news.level])
@@ -165,16 +166,20 @@ class Masthead(Vertical):
             return Content("")  # the panel's tiles tell the same, larger
         whole = snapshot.figures
         bad = whole.error_rate or 0.0
-        pieces = [
-            (f"{as_text.rate(whole.rate)}/s", STRONG),
-            (" · ", FAINT),
-            (f"{as_text.percent(whole.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED),
-            (f" · p95 {as_text.seconds(whole.first_token.p95)}", MUTED),
-            (f" · {as_text.cost_per_minute(whole)}/min", MUTED),
+        pieces = [  # what counts most first: the last ones go where there is no room
+            Content.styled(f"{as_text.rate(whole.rate)}/s", STRONG),
+            Content.styled(
+                f"{as_text.percent(whole.error_rate)} failed", BAD if bad > 0.02 else WARN if bad else MUTED
+            ),
+            Content.styled(f"p95 {as_text.seconds(whole.first_token.p95)}", MUTED),
+            Content.styled(f"{as_text.cost_per_minute(whole)}/min", MUTED),
         ]
         if snapshot.cache.enabled:
-            pieces.append((f" · cache {as_text.percent(snapshot.cache.hit_rate)}", MUTED))
-        return Content.assemble(*pieces)
+            pieces.append(Content.styled(f"cache {as_text.percent(snapshot.cache.hit_rate)}", MUTED))
+        between = Content.styled(" · ", FAINT)
+        while len(pieces) > 1 and between.join(pieces).cell_length > room:
+            pieces.pop()
+        return between.join(pieces)
 
 
 def _end_of(path: str, width: int) -> str:

@@ -11,6 +11,7 @@ from router.plan.rules import Limits
 from router.shared.allocator import Allocator
 from router.shared.exchange import Message, Reply
 from router.testing import VirtualTimeLoop, run
+from tests.support.cells import crossed
 from tests.support.fleet import Fleet, Server, Worker, most_in
 
 MINUTE = 60.0
@@ -212,8 +213,7 @@ async def _through(fleet: Fleet, fault: str, seconds: float) -> None:
         server.is_gone = False
 
 
-@pytest.mark.parametrize("fault", ["frozen", "gone", "lost"])
-@pytest.mark.parametrize("seconds", [0.2, 6.0, 40.0])
+@pytest.mark.parametrize(("fault", "seconds"), crossed(["frozen", "gone", "lost"], [0.2, 6.0, 40.0]))
 def test_through_an_outage(fault: str, seconds: float) -> None:
     async def story() -> None:
         fleet = Fleet(4, 600)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from router.shared.allocator import Allocator
 from router.testing import run
+from tests.support.cells import crossed
 from tests.support.fleet import Server
 from tests.support.purses import START, Machine, Process, Shop
 
@@ -157,8 +158,7 @@ def test_all_totals_are_back_a_tick_after_the_data_was_lost() -> None:
     run(story())
 
 
-@pytest.mark.parametrize("fault", ["lost", "gone", "frozen"])
-@pytest.mark.parametrize("seconds", [0.2, 3.0, 20.0])
+@pytest.mark.parametrize(("fault", "seconds"), crossed(["lost", "gone", "frozen"], [0.2, 3.0, 20.0]))
 def test_through_an_outage_no_more_is_spent_than_the_budget_and_a_second_s_calls(fault: str, seconds: float) -> None:
     """Each takes its part of what was left when it heard of it, which is a second ago at most."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cells import each
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.sharing_process import CENT, FILE, Outcome, Program
@@ -170,7 +171,7 @@ FAULTS: dict[str, Callable[[World], Awaitable[None]]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", each(2, FAULTS))
 async def test_all_goes_on_and_all_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     async with world_of(tmp_path, monkeypatch) as world:
         for _ in range(5):

@@ -20,6 +20,7 @@ from router.shared.answers import Answers, Command
 from router.state.clients import ClientStates, OverLimit
 from router.state.spending import Spending
 from router.testing import VirtualTimeLoop, run
+from tests.support.cells import each
 from tests.support.engine_fleet import EngineFleet
 from tests.support.fleet import Fleet, Server, Worker, most_in
 from tests.support.purses import Shop
@@ -32,7 +33,7 @@ NETWORKS = [  # seconds of a round trip, the part of it that it varies by, wheth
     for jitter in (0.0, 0.5)
     for late in (False, True)
 ]
-every_network = pytest.mark.parametrize(("round_trip", "jitter", "late"), NETWORKS)
+every_network = pytest.mark.parametrize(("round_trip", "jitter", "late"), each(3, NETWORKS))
 
 FILE = """
 providers: {a: {kind: fake, api_key: one, limits: {requests: 60000/min, in_flight: 60}}}

@@ -13,6 +13,7 @@ from providers.fake import Reply, Step
 from router import RouteExhausted
 from router.shared.allocator import Allocator
 from router.testing import run
+from tests.support.cells import crossed
 from tests.support.engine_fleet import EngineFleet
 
 FILE = """
@@ -172,8 +173,7 @@ async def _lost(fleet: EngineFleet, seconds: float) -> None:
     fleet.server.is_gone = False
 
 
-@pytest.mark.parametrize("fault", [_gone, _frozen, _lost])
-@pytest.mark.parametrize("seconds", [0.2, 4.0, 20.0])
+@pytest.mark.parametrize(("fault", "seconds"), crossed([_gone, _frozen, _lost], [0.2, 4.0, 20.0]))
 def test_through_an_outage(fault: Callable[[EngineFleet, float], Awaitable[None]], seconds: float) -> None:
     """Those under way stay; each process goes on with its part."""
 
