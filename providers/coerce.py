@@ -72,7 +72,7 @@ def _sound(message: Message, where: str) -> Message:
     """The message, whose fields have their types: Python lets anything be put into them."""
     if not isinstance(message.role, str):
         invalid(f"{where}.role: a word is expected, not {_kind(message.role)}")
-    if not isinstance(message.content, str | tuple):
+    if not isinstance(message.content, (str, tuple)):
         invalid(f"{where}.content: a string or a tuple of parts is expected, not {_kind(message.content)}")
     calls = message.tool_calls
     if calls and not (isinstance(calls, tuple) and all(isinstance(call, ToolCall) for call in calls)):
@@ -94,7 +94,7 @@ def coerce_tools(tools: Sequence[Tool | Mapping[str, Any] | Callable[..., Any]])
 
 def coerce_more(values: Mapping[str, Any]) -> dict[str, Any]:
     """`server_tools` (also names of them), `modalities` and `allowed_tools` as tuples; validation judges the rest."""
-    found = {name: tuple(value) if isinstance(value, list | tuple) else value for name, value in values.items()}
+    found = {name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in values.items()}
     tools = found.get("server_tools")
     if isinstance(tools, tuple):
         found["server_tools"] = tuple(ServerTool(tool) if isinstance(tool, str) else tool for tool in tools)

@@ -26,7 +26,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.harmless import harmless
 from providers.model_list import all_names
 from providers.native import NativeDecoder, as_unsupported, native_body, ours, quotes, translated, with_headers
-from providers.parts import aside, is_large, unsaid
+from providers.parts import LARGE, is_large, unsaid
 from providers.refused_fields import RefusedFields, refused, without
 from providers.schemas.adapt import adapted, says_words_alone
 from providers.schemas.rules import GENERIC, VendorSchemas
@@ -245,7 +245,8 @@ class HttpProvider(ABC):
         try:
             response, left_out = await self._open(request, stream=False)
             data = await response.read()
-            answer = await aside(len(data), partial(self._whole, data, response, request))
+            whole = data, response, request
+            answer = await in_thread(self._whole, *whole) if len(data) > LARGE else self._whole(*whole)
             return with_left_out(answer, left_out) if left_out else answer
         except ProviderError as error:
             raise self._finished(error, request)  # noqa: B904 - the same error, completed
@@ -257,13 +258,13 @@ class HttpProvider(ABC):
                 start = await beginning(response, state)
                 if is_stream(response, start, self.line_decoder, self.whole_types):
                     state.decoder = self._stream_decoder(request, request_id_of(response.headers))
-                    lines = self.line_decoder()
-                    async with aclosing(read_chunks(start, lines, response, request, state)) as chunks:
+                    async with aclosing(read_chunks(start, self.line_decoder(), response, request, state)) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     return
                 data = start + await response.read()
-                state.whole = await aside(len(data), partial(self._whole, data, response, request))
+                whole = data, response, request
+                state.whole = await in_thread(self._whole, *whole) if len(data) > LARGE else self._whole(*whole)
                 for chunk in as_chunks(state.whole):
                     yield chunk
             finally:
@@ -292,8 +293,7 @@ class HttpProvider(ABC):
             request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
         refusals, large, edited = self._refused.get(request.model, ()), is_large(request), False  # what was said before
         for repeats in range(_REPEATS + 1):
-            write = partial(self._encoded, request, stream=stream)
-            path, body = await in_thread(write) if large else write()
+            path, body = await in_thread(self._encoded, request, stream) if large else self._encoded(request, stream)
             body, left_out = without(body, refusals if native is None else ours(refusals, body, native))
             try:
                 sent = await in_thread(encode_json, body) if large else body
@@ -319,7 +319,7 @@ class HttpProvider(ABC):
         native = request.native
         return native if native is not None and native.protocol == self.wire(request) else None
 
-    def _encoded(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+    def _encoded(self, request: CompletionRequest, stream: bool) -> tuple[str, dict[str, Any]]:
         native = self._native(request)
         if native is None:
             return self.encode(request, stream=stream)
@@ -335,7 +335,7 @@ class HttpProvider(ABC):
             method,
             path,
             encode_json(body) if isinstance(body, dict) else body,
-            headers=self.headers_of(request) if self.cache_header else dict(request.extra_headers or {}),
+            headers=self.headers_of(request) if self.cache_header else request.extra_headers,
             connect=request.timeout.get("connect") if request.timeout else None,
             authorize=call,
         )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from providers.errors import ErrorCode, ProviderError
-from providers.threads import in_thread
 from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, Native, Part, TextPart
 
-T = TypeVar("T")
 LARGE = 1024 * 1024  # bytes of which JSON is read and written in a thread
 _TEXTS = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/toml"}
@@ -109,7 +107,7 @@ def check_kept(content: str | tuple[Part, ...], model: str, provider: str | None
         ProviderError: UNSUPPORTED for one that another keeps: ids mean nothing elsewhere.
     """
     for part in content if not isinstance(content, str) else ():
-        if isinstance(part, ImagePart | FilePart) and part.id is not None and part.origin not in (None, provider):
+        if isinstance(part, (ImagePart, FilePart)) and part.id is not None and part.origin not in (None, provider):
             message = f'{model}: the file "{part.id}" is kept at "{part.origin}"; its id means nothing elsewhere'
             raise ProviderError(ErrorCode.UNSUPPORTED, message, model=model)
 
@@ -122,16 +120,11 @@ def is_large(request: CompletionRequest) -> bool:
     return False
 
 
-async def aside(size: int, work: Callable[[], T]) -> T:
-    """Do what is to be done with so many bytes: in a thread beside the event loop where they are many."""
-    return await in_thread(work) if size > LARGE else work()
-
-
 def _weight(content: object) -> int:
     return sum(
         len(part.data or b"")
         for part in (content if isinstance(content, tuple) else ())
-        if isinstance(part, ImagePart | FilePart | AudioPart)
+        if isinstance(part, (ImagePart, FilePart, AudioPart))
     )
 
 

@@ -263,9 +263,9 @@ def _check_parts(parts: tuple[object, ...], place: int, role: str) -> None:
     if not isinstance(parts, tuple):
         invalid(f"{where}: a string or a tuple of parts is expected")
     for number, part in enumerate(parts):
-        if isinstance(part, TextPart | ThinkingPart | ServerToolPart):
+        if isinstance(part, (TextPart, ThinkingPart, ServerToolPart)):
             continue
-        if isinstance(part, ImagePart | FilePart):
+        if isinstance(part, (ImagePart, FilePart)):
             _check_held(part, f"{where}[{number}]")
         elif not isinstance(part, AudioPart):
             invalid(f"{where}[{number}]: no part of a message, but a {type(part).__name__}")

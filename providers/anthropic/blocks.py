@@ -116,7 +116,7 @@ def _document(part: FilePart, request: CompletionRequest) -> dict[str, Any]:
 def names_files(request: CompletionRequest) -> bool:
     """Whether a request names files of the vendor's by their ids, which is a beta of its own."""
     return any(
-        isinstance(part, ImagePart | FilePart) and part.id is not None
+        isinstance(part, (ImagePart, FilePart)) and part.id is not None
         for message in request.messages
         if not isinstance(message.content, str)
         for part in message.content

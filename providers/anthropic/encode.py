@@ -198,7 +198,7 @@ def _assistant_blocks(
 ) -> list[dict[str, Any]]:
     """The turn's blocks in the order in which they were made; its own thinking goes back as it came."""
     content = message.content
-    if not isinstance(content, str) and any(isinstance(part, ImagePart | FilePart) for part in content):
+    if not isinstance(content, str) and any(isinstance(part, (ImagePart, FilePart)) for part in content):
         raise unsupported(request, "takes images and documents in user messages only")
 
     def own(part: ThinkingPart) -> bool:

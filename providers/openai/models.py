@@ -16,7 +16,7 @@ from providers.content import nearest_effort
 from providers.errors import ErrorCode, ProviderError
 from providers.openai.dialect_rows import Dialect
 from providers.openai.dialects import ModelRule, effort_for, rule_for
-from providers.types import CompletionRequest
+from providers.types import CompletionRequest, Thinking
 
 _PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
 _SAMPLING = _PENALTIES | {"temperature", "top_p"}
@@ -111,14 +111,18 @@ def _openai_rule(model: str) -> ModelRule | None:
 
 def left_out(request: CompletionRequest, dialect: Dialect) -> frozenset[str]:
     """The fields without meaning for the answer that are refused for this model."""
-    model, thinking = request.model, request.thinking
-    if _dialect(dialect) == "gemini":
+    return _left_out(request.model, dialect.name, request.thinking, request.temperature)
+
+
+@lru_cache(maxsize=1_000)
+def _left_out(model: str, dialect: str, thinking: Thinking | None, temperature: float | None) -> frozenset[str]:
+    if dialect in ("gemini", "vertex"):
         return _PENALTIES
     if model.startswith(_FIXED_SAMPLING):
         return _SAMPLING
     if "claude" in model.lower():
-        return _left_out_at_claude(request)
-    if dialect.name == "mistral" and request.temperature == 0:
+        return _left_out_at_claude(model, thinking, temperature)
+    if dialect == "mistral" and temperature == 0:
         return _GREEDY
     name = _name(model)
     if name.startswith(_SEARCHING) and "-search" in name:
@@ -132,12 +136,12 @@ def left_out(request: CompletionRequest, dialect: Dialect) -> frozenset[str]:
     return (_PENALTIES if off else _SAMPLING) | single
 
 
-def _left_out_at_claude(request: CompletionRequest) -> frozenset[str]:
+def _left_out_at_claude(model: str, thinking: Thinking | None, temperature: float | None) -> frozenset[str]:
     """Gateways hand these on to Anthropic as they are."""
-    rule = claude_rule(request.model)
-    if rule.sampling == "none" or request.thinking not in (None, "off"):
+    rule = claude_rule(model)
+    if rule.sampling == "none" or thinking not in (None, "off"):
         return _SAMPLING
-    one = rule.sampling == "one" and request.temperature is not None
+    one = rule.sampling == "one" and temperature is not None
     return _PENALTIES | {"top_p"} if one else _PENALTIES
 
 

@@ -93,7 +93,7 @@ def _plain(content: tuple[Part, ...]) -> list[TextPart | ImagePart | FilePart | 
     return [
         TextPart(as_text(part)) if isinstance(part, FilePart) and is_text(part) else part
         for part in content
-        if not isinstance(part, ThinkingPart | ServerToolPart)
+        if not isinstance(part, (ThinkingPart, ServerToolPart))
     ]
 
 

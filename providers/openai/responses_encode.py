@@ -176,7 +176,7 @@ def _parts(parts: tuple[Any, ...], marked: bool) -> list[dict[str, Any]]:
     return [
         {**_WRITERS[type(part)](part), **(BREAKPOINT if marked and isinstance(part, TextPart) and part.cache else {})}
         for part in parts
-        if not isinstance(part, ThinkingPart | ServerToolPart)
+        if not isinstance(part, (ThinkingPart, ServerToolPart))
     ]
 
 

@@ -71,16 +71,17 @@ class HttpResponse:
     async def read(self) -> bytes:
         """The whole body, at most 64 MiB; raises like `chunks`."""
         parts: list[bytes] = []
-        size = 0
-        some = self._some if "content-encoding" in self.headers else self._packed
+        size, packed = 0, "content-encoding" in self.headers
         try:
-            while data := await some():
+            while data := await (self._some() if packed else self._answer.read_some()):
                 parts.append(data)
                 size += len(data)
                 if size > MAX_BODY:
                     raise ProviderError(
                         ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
                     )
+        except CarrierError as error:
+            raise _failure(error, self._name, "") from None
         finally:
             await self._answer.aclose()
         return b"".join(parts)
