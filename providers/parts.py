@@ -58,16 +58,19 @@ def unsaid(
         told: paths of what was refused, and left out for it.
         native: whose body it is, where it is a client's own: that has all that the client has written.
     """
-    if _asked(request) == _NOTHING:  # one question for all, since every call asks it
+    asked = _asked(request)
+    if asked == _NOTHING:  # one question for all, since every call asks it
+        return ()
+    # What was asked for is nearly always in the body: a list tells that faster than a generator.
+    missing = [name for name, value in zip(_PLACES, asked, strict=True) if value is not None and name not in body]
+    if not missing:
         return ()
     return tuple(
         name
-        for name, places in _PLACES.items()
-        if name not in body
-        and getattr(request, name) is not None
-        and (native is None or name in native.added)
+        for name in missing
+        if (native is None or name in native.added)
         and not _is_met(name, request, body)
-        and not any(path in told or _at(body, path) is not None for path in places)
+        and not any(path in told or _at(body, path) is not None for path in _PLACES[name])
     )
 
 
