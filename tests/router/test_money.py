@@ -196,7 +196,7 @@ def test_a_window_that_has_passed_leaves_nothing() -> None:
 
 def test_status_shows_a_dash() -> None:
     shown = render(snapshot_after())
-    assert "–/min" in shown
+    assert re.search(r"cost +–( |$)", shown, re.MULTILINE)
     assert "budget of route chat: – of $20.00" in shown
     assert "$0" not in shown
     assert "$0.12+/min" in render(snapshot_after(PRICED, others=1))

@@ -79,7 +79,7 @@ class Masthead(Vertical):
         left = left.truncate(max(0, width - right.cell_length - 1), ellipsis=True)
         self.query_one("#router", Static).update(_spread(left, right, width), layout=False)
         tabs = Content("").join(self._tabs())
-        room = max(0, width - tabs.cell_length - 1)
+        room = max(0, width - tabs.cell_length)  # the last of them ends with a space
         figures = self._figures(room).truncate(room, ellipsis=True)
         self.query_one("#tabs", Static).update(_spread(tabs, figures, width), layout=False)
 

@@ -46,7 +46,7 @@ def users_of(folder: Path) -> list[str | None]:
 
 
 def shown(*args: str) -> list[dict[str, Any]]:
-    return [json.loads(text) for text in CliRunner().invoke(command, [*args, "--json"]).output.splitlines()]
+    return [json.loads(text) for text in CliRunner().invoke(command, [*args, "--json"]).stdout.splitlines()]
 
 
 async def test_a_user_is_a_hash_that_is_the_same_for_the_same_user(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.support.waiting import until
 FILE = """
 providers: {a: {kind: fake, api_key: k, limits: {requests: LIMIT}}}
 routes: {chat: a/m}
-defaults: {retry: {max_wait: 1s}}
+defaults: {retry: {max_wait: 10s}}
 """
 WITHOUT = """
 import asyncio, sys
