@@ -42,13 +42,13 @@ class Failure(click.ClickException):
         echo_json({"error": {"code": self.name, "message": self.format_message(), **self.facts}})
 
 
-# Options of other tools: the one that has their meaning here, and how it is written.
+# Options of other tools, as they are written here.
 _ELSEWHERE = {
-    **dict.fromkeys(("--port", "-p", "--host", "--bind", "--addr"), ("--listen", "--listen 127.0.0.1:PORT")),
-    **dict.fromkeys(("--config", "-c", "--conf"), ("--file", "--file PATH")),
-    **dict.fromkeys(("--num_workers", "--num-workers", "-w"), ("--workers", "--workers NUMBER")),
-    **dict.fromkeys(("--tail", "-t"), ("--follow", "--follow")),
-    **dict.fromkeys(("--format", "--output-format"), ("--json", "--json")),
+    **dict.fromkeys(("--port", "-p", "--host", "--bind", "--addr"), "--listen 127.0.0.1:PORT"),
+    **dict.fromkeys(("--config", "-c", "--conf"), "--file PATH"),
+    **dict.fromkeys(("--num_workers", "--num-workers", "-w"), "--workers NUMBER"),
+    **dict.fromkeys(("--tail", "-t"), "--follow"),
+    **dict.fromkeys(("--format", "--output-format"), "--json"),
 }
 
 
@@ -97,8 +97,8 @@ def _words(error: click.UsageError) -> str:
         known = [] if error.ctx is None else [name for param in error.ctx.command.params for name in param.opts]
         options = [name for name in known if name.startswith("-")]
         near = did_you_mean(error.option_name, options)
-        name, words = _ELSEWHERE.get(error.option_name, ("", ""))
-        if name in options:
+        words = _ELSEWHERE.get(error.option_name, "")
+        if words.partition(" ")[0] in options:
             return f"there is no option {error.option_name}: write {words}"
         return f"there is no option {error.option_name}{near}" + ("" if near else f"; options: {', '.join(options)}")
     if isinstance(error, click.MissingParameter) and error.param is not None:
