@@ -196,13 +196,20 @@ def _colon(fault: _Fault) -> _Told:
     before = fault.source[: fault.column - 1]
     if (key := _KEY.match(before + " ")) and before[key.end() :].strip():
         return (fault.line, fault.column), 'text with ": " in it needs quotes: key: "one: two"'
-    if (glued := _NO_SPACE.match(above)) is not None:
-        return (number, glued.end() + 1), f"a space is missing here, after the colon of {glued[0].strip(' -')}"
+    if (glued := _glued(number, above)) is not None:
+        return glued
     if not _KEY.match(above):
         return (number, len(above) + 1), f'a colon is missing here: "{above.strip()}:"' if _is_name(above) else (
             "a colon is missing in this line, after its key"
         )
     return _indent(fault, number, above)
+
+
+def _glued(number: int, line: str) -> _Told:
+    found = _NO_SPACE.match(line)
+    if found is None:
+        return None
+    return (number, found.end() + 1), f"a space is missing here, after the colon of {found[0].strip(' -')}"
 
 
 def _is_name(line: str) -> bool:
@@ -226,8 +233,8 @@ def _structure(fault: _Fault) -> _Told:
     if "block mapping" not in fault.words and "block collection" not in fault.words:
         return None
     source, at = fault.source, (fault.line, fault.column)
-    if (glued := _NO_SPACE.match(source)) is not None:
-        return (fault.line, glued.end() + 1), f"a space is missing here, after the colon of {glued[0].strip(' -')}"
+    if (glued := _glued(fault.line, source)) is not None:
+        return glued
     if source[fault.column - 1 :].startswith("- "):
         return at, "an item of a list (-) among keys: it belongs under one of them, indented"
     if "block collection" in fault.words:
