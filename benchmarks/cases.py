@@ -76,12 +76,16 @@ _CLIENTS = ("floor: asyncio by hand", "Anthropic SDK", BARE, ROUTER)
 # LiteLLM opens fewer connections at once.
 _GATHERED = ("floor: asyncio by hand", "httpx over aiohttp", "OpenAI SDK", LITER, RESPAN, BARE, ROUTER)
 _LONG = ("floor: asyncio by hand", "pyreqwest alone", "aiohttp alone", LITER, RESPAN, LITELLM, CARRIER, BARE, ROUTER)
+_LARGE = ("floor: asyncio by hand", "OpenAI SDK", LITER, RESPAN, LITELLM, BARE, ROUTER)
 _DONE = ("plain", "plain_64", "stream", "stream_64")
 FAULTS = ("refused", "reset", "hang", "503", "cut")
 
 CASES = (
     *(Case(do, do) for do in _DONE),
     *(Case(f"long {do}", do, {"prompt": LONG_PROMPT}, only=_LONG) for do in ("plain", "plain_64")),
+    Case("many", "stream", {"mode": "many"}, only=_LARGE),
+    Case("tools", "tools", {"mode": "tools"}, only=_LARGE),
+    Case("large", "plain", {"mode": "large"}, only=_LARGE),
     *(
         Case(f"{vendor} {do}", do, {"vendor": vendor}, only=_CLIENTS, quick=False)
         for vendor in ("anthropic", "ollama")

@@ -53,6 +53,15 @@ SECTIONS = (
             Column("their peak memory over idle, MB", "gather", "MB", "memory"),
         ),
     ),
+    Section(
+        "Longer answers (OpenAI's protocol), one at a time",
+        (
+            Column("stream of 2,000 chunks, CPU ms", "many", "ms"),
+            Column("a tool's arguments in 200 chunks, CPU ms", "tools", "ms"),
+            Column("answer of 1 MB, CPU ms", "large", "ms"),
+            Column("from call to result, ms", "large", "ms", "wall"),
+        ),
+    ),
     *(
         Section(
             f"{title}'s protocol",
@@ -193,6 +202,15 @@ def _is(case: str, figure: str, factor: float, whose: str = ROUTER) -> Value:
     return value
 
 
+def _chunk_of_many(results: Results) -> float | None:
+    many = median(results, "many", ROUTER)
+    return _divide(None if many is None else many / 10, median(results, "stream", ROUTER))
+
+
+def _of_tools(results: Results) -> float | None:
+    return _divide(median(results, "tools", ROUTER), median(results, "stream", ROUTER))
+
+
 TARGETS = (
     Target("plain call, 1 KB prompt, one at a time, CPU, to liter-llm's", _ratio("long plain", LITER), 1.0, 0.85),
     Target("the same, 64 at once", _ratio("long plain_64", LITER), 0.8, 0.65),
@@ -211,6 +229,8 @@ TARGETS = (
     Target("Router over the provider, a call (engine alone)", _is("engine", "own call", 1e6), 18, 14, "µs"),
     Target("Router over the provider, a chunk (engine alone)", _is("engine", "own chunk", 1e6), 0.9, 0.6, "µs"),
     Target("Router over the provider, a chunk (64 at once)", _over(BARE, "stream_64", 1e6 / 200), 1.5, 0.5, "µs"),
+    Target("a chunk of 2,000 to one of 200, CPU", _chunk_of_many, 1.05, 1.0),
+    Target("200 chunks of tools' arguments to 200 of text, CPU", _of_tools, 1.3, 1.1),
     Target("memory hit, call to result", _is("memory hit", "wall", 1e6), 60, 25, "µs"),
     Target("disk hit, call to result", _is("disk hit", "wall", 1e6), 300, 150, "µs"),
     Target("import router to import litellm, time", _ratio("import", LITELLM), 1 / 10, 1 / 20),

@@ -19,7 +19,7 @@ from benchmarks.compare import Comparison
 from benchmarks.pages import BEGIN, END, renew, text_of
 from benchmarks.peers import signalbox_router
 from benchmarks.peers.floor import Floor
-from benchmarks.worker import Setup, job, measure
+from benchmarks.worker import Gap, Setup, job, measure
 from providers import CompletionRequest, Message, ProviderError, ProviderSettings, registry
 from tests.support.paths import ROOT
 
@@ -44,6 +44,30 @@ async def test_our_router_takes_the_upstreams_answers(base: str, vendor: str, ba
     async with aclosing(peer):
         assert await peer.call() == TEXT
         assert await peer.stream() == STREAMED
+
+
+@pytest.mark.parametrize("bare", [False, True])
+async def test_our_router_takes_the_longer_answers(base: str, bare: bool) -> None:
+    """2,000 chunks, a tool's arguments in pieces, and 1 MB: as many chunks as were sent, and all of what they say."""
+    for mode, case in (("many", "stream"), ("tools", "tools"), ("large", "plain")):
+        peer = await signalbox_router.open_peer(Setup(base, mode=mode, bare=bare))
+        floor = Floor(Setup(base, mode=mode))
+        async with aclosing(peer):
+            for each in (peer, floor):
+                assert (await measure(each, case, 1, set(), mode=mode))["times"] == 1
+        floor.close()
+
+
+async def test_what_a_peer_has_no_way_for_is_a_gap() -> None:
+    class Plain:
+        async def call(self) -> str:
+            return TEXT
+
+        async def stream(self) -> str:
+            return STREAMED
+
+    with pytest.raises(Gap):
+        await measure(Plain(), "tools", 1, set())
 
 
 async def test_a_stream_has_as_many_chunks_as_is_said(base: str) -> None:

@@ -2,9 +2,10 @@
 
     python -m benchmarks.upstream      says its port, and ends with its standard input
 
-The first part of a request's path says what becomes of it: `/ok`; `/gather-N`, where a stream goes on when N are open;
-or a fault: `/reset`, `/hang`, `/503`, `/cut` (a stream that breaks off before its first content). The vendor's own path
-follows. `GET /fault` tells when the last fault was, on the machine's monotonic clock.
+The first part of a request's path says what becomes of it: `/ok`; `/many`, `/large` or `/tools`, which answer more
+(`benchmarks.answers`); `/gather-N`, where a stream goes on when N are open; or a fault: `/reset`, `/hang`, `/503`,
+`/cut` (a stream that breaks off before its first content). The vendor's own path follows. `GET /fault` tells when the
+last fault was, on the machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -16,31 +17,39 @@ import sys
 import threading
 import time
 
-from benchmarks.answers import PATHS, events, plain
+from benchmarks.answers import LARGE, MANY, PATHS, events, plain, tool_events
 
 WRITES = 4  # of a stream's body
 PACED = 20  # of a gathered stream's, about
 PAUSE = 0.02  # seconds between two of them
+FINE = {"ok", "many", "large", "tools"}  # modes without a fault
 
 
 def _answer(status: str, kind: str, body: bytes) -> bytes:
     return f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _parts(vendor: str, writes: int) -> list[bytes]:
+def _parts(vendor: str, told: list[bytes], writes: int) -> list[bytes]:
     """A stream's bytes, to be written one after the other: its head, its chunks in HTTP's chunked encoding, its end."""
     kind = "application/x-ndjson" if vendor == "ollama" else "text/event-stream"
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
-    told = events(vendor)
     size = -(-len(told) // writes)
     pieces = [b"".join(told[start : start + size]) for start in range(0, len(told), size)]
     parts = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]
     return [head + parts[0], *parts[1:-1], parts[-1] + b"0\r\n\r\n"]
 
 
-PLAIN = {vendor: _answer("200 OK", "application/json", plain(vendor)) for vendor in PATHS}
-STREAM = {vendor: _parts(vendor, WRITES) for vendor in PATHS}
-SLOW = {vendor: _parts(vendor, PACED) for vendor in PATHS}
+def _plain(body: bytes) -> list[bytes]:
+    return [_answer("200 OK", "application/json", body)]
+
+
+# What is written, by mode and vendor; other modes answer as "ok" does.
+PLAIN = {("ok", vendor): _plain(plain(vendor)) for vendor in PATHS}
+PLAIN["large", "openai"] = _plain(plain("openai", LARGE))
+STREAM = {("ok", vendor): _parts(vendor, events(vendor), WRITES) for vendor in PATHS}
+STREAM["many", "openai"] = _parts("openai", events("openai", MANY), 10 * WRITES)
+STREAM["tools", "openai"] = _parts("openai", tool_events(), WRITES)
+SLOW = {vendor: _parts(vendor, events(vendor), PACED) for vendor in PATHS}
 ERROR = _answer(
     "503 Service Unavailable", "application/json", b'{"error":{"message":"overloaded","type":"overloaded"}}'
 )
@@ -82,11 +91,12 @@ class Upstream(asyncio.Protocol):
         _, mode, own = (*path.split("/", 2), "")[:3]
         self.vendor = next((name for name, end in PATHS.items() if own.endswith(end[1:])), "openai")
         streamed = b'"stream":true' in body or b'"stream": true' in body
-        if mode == "ok" or (mode.startswith("gather-") and not streamed):
-            for part in STREAM[self.vendor] if streamed else (PLAIN[self.vendor],):
-                self._transport.write(part)
-        elif mode.startswith("gather-"):
+        if streamed and mode.startswith("gather-"):
             self._gather(int(mode[7:]))
+        elif mode in FINE or mode.startswith("gather-"):
+            prepared = STREAM if streamed else PLAIN
+            for part in prepared.get((mode, self.vendor), prepared["ok", self.vendor]):
+                self._transport.write(part)
         else:
             self._fail(mode)
 
@@ -102,7 +112,7 @@ class Upstream(asyncio.Protocol):
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self._transport.abort()
         elif mode == "cut":
-            head = STREAM[self.vendor][0].split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n"
+            head = STREAM["ok", self.vendor][0].split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n"
             first = events(self.vendor)[0]
             self._transport.write(head + b"%x\r\n%s\r\n" % (len(first), first))
             self._transport.close()

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from benchmarks.answers import STREAMED, TEXT
+from benchmarks.answers import wanted
 
 AT_ONCE = 64
 PROMPT = "Why is the sky blue, and red at dusk? Answer in one short sentence."  # of 70 characters, about
@@ -69,7 +69,8 @@ class Peer(Protocol):
         """One plain call; gives the answer's text."""
 
     async def stream(self) -> str:
-        """One streamed call, read chunk by chunk; gives their joined text."""
+        """One streamed call, read chunk by chunk; gives their joined text. One that can gives with a method `tools` the
+        joined arguments of a tool's call instead."""
 
 
 Open = Callable[[Setup], Awaitable[Peer]]
@@ -109,7 +110,7 @@ async def _serve(open_peer: Open, special: dict[str, Special]) -> None:
                     await _close(held)
                     held = None
                     held = setup, await open_peer(setup), set()
-                told = await measure(held[1], job["case"], job["times"], held[2], setup.targets)
+                told = await measure(held[1], job["case"], job["times"], held[2], setup.targets, setup.mode)
         except Gap as gap:
             told = {"gap": str(gap)}
         except Exception as error:  # told to the parent, who names it
@@ -124,21 +125,27 @@ async def _close(held: tuple[Setup, Peer, set[int]] | None) -> None:
         await close()
 
 
-async def measure(peer: Peer, case: str, times: int, warmed: set[int], targets: int = 1) -> dict[str, Any]:
-    """One run of a case: `plain`, `plain_64`, `stream`, `stream_64`, or `gather` (all streams at once).
+async def measure(
+    peer: Peer, case: str, times: int, warmed: set[int], targets: int = 1, mode: str = "ok"
+) -> dict[str, Any]:
+    """One run of a case: `plain`, `stream` or `tools`, with `_64` for 64 at once, or `gather` (all streams at once).
 
     Args:
         warmed: for how many calls at once there are connections.
         targets: each was called about once before the clock runs, as were all connections.
+        mode: the upstream's, which decides what the peer has to give.
     """
     kind, _, width = case.partition("_")
-    one, wanted = (peer.call, TEXT) if kind == "plain" else (peer.stream, STREAMED)
+    one = getattr(peer, {"plain": "call", "tools": "tools"}.get(kind, "stream"), None)
+    if one is None:
+        raise Gap("not measured")
+    expected = wanted(mode, kind)
     at_once = times if kind == "gather" else int(width or 1)
 
     async def some(number: int) -> None:
         for _ in range(number):
             text = await one()
-            if text != wanted:
+            if text != expected:
                 raise ValueError(f"the answer is not the upstream's: {text[:80]!r}")
 
     if kind == "gather":

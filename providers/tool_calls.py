@@ -68,6 +68,10 @@ class _Call:
         """Whether the arguments are an object by now."""
         return bool(self.parts) and self.parts[-1].rstrip()[-1:] in ("}", "") and _is_object(self.text)
 
+    def goes_on(self, piece: str) -> bool:
+        """Whether a piece can only be more of the arguments, all of which were shown as they came."""
+        return self.flows and self.doubt is None and not self.echo and piece.lstrip()[:1] != "{"
+
     def settled(self) -> str:
         """The arguments as they are meant, as far as they are known."""
         text = self.text
@@ -112,8 +116,14 @@ class ToolCallAssembler:
             index: what the server numbers the call by; None where it does not.
             literal: the arguments are free text, not JSON.
         """
-        if call_id is None and name is None and not arguments:
-            return None
+        if call_id is None and name is None:
+            if not arguments:
+                return None
+            known = self._by_index.get(index) if index is not None else None
+            if known is not None and known.literal is literal and known.goes_on(arguments):
+                known.parts.append(arguments)
+                known.sent = len(known.parts)
+                return ToolCallDelta(known.place, None, None, arguments)
         call = self._call_of(index, call_id, name, arguments)
         if index is not None:
             self._by_index[index] = call

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from benchmarks.answers import MODEL, PATHS
+from benchmarks.peers.http import arguments_of
 from benchmarks.worker import Gap, Setup, serve
 
 
@@ -44,13 +46,19 @@ class Floor:
         return str(answer["content"][0]["text"] if self._vendor == "anthropic" else answer["message"]["content"])
 
     async def stream(self) -> str:
+        return await self._streamed(self._take)
+
+    async def tools(self) -> str:
+        return await self._streamed(_take_arguments)
+
+    async def _streamed(self, take: Callable[[bytes, list[str]], None]) -> str:
         reader, writer = await self._ask(True)
         await reader.readuntil(b"\r\n\r\n")
         found: list[str] = []
         while size := int(await reader.readuntil(b"\r\n"), 16):
             for line in (await reader.readexactly(size + 2)).split(b"\n"):
                 if line[:1] == b"{" or line[:6] == b"data: ":
-                    self._take(line.removeprefix(b"data: "), found)
+                    take(line.removeprefix(b"data: "), found)
         await reader.readuntil(b"\r\n")
         self._idle.append((reader, writer))
         return "".join(found)
@@ -69,6 +77,11 @@ class Floor:
             found.append(event.get("delta", {}).get("text", ""))
         else:
             found.append(event["message"]["content"])
+
+
+def _take_arguments(data: bytes, found: list[str]) -> None:
+    if data != b"[DONE]":
+        found += arguments_of([choice["delta"] for choice in json.loads(data)["choices"]])
 
 
 async def open_peer(setup: Setup) -> Floor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from benchmarks.answers import MODEL, PATHS
 from benchmarks.worker import Gap, Setup
@@ -26,11 +27,12 @@ def text_of(data: bytes) -> str:
 
 
 class Lines:
-    """Cuts a stream's bytes into lines, and takes the text out of each."""
+    """Cuts a stream's bytes into lines, and takes the text out of each, or the arguments of tools' calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tools: bool = False) -> None:
         self.found: list[str] = []
         self._rest = b""
+        self._tools = tools
 
     def feed(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -41,5 +43,15 @@ class Lines:
     def line(self, line: bytes | str) -> None:
         """One line that begins with `data: `."""
         payload = line[6:]
-        if payload not in (b"[DONE]", "[DONE]"):
-            self.found += [choice["delta"].get("content") or "" for choice in json.loads(payload)["choices"]]
+        if payload in (b"[DONE]", "[DONE]"):
+            return
+        deltas = [choice["delta"] for choice in json.loads(payload)["choices"]]
+        if self._tools:
+            self.found += arguments_of(deltas)
+        else:
+            self.found += [delta.get("content") or "" for delta in deltas]
+
+
+def arguments_of(deltas: list[dict[str, Any]]) -> list[str]:
+    """The pieces of tools' arguments in what one event has."""
+    return [call["function"]["arguments"] for delta in deltas for call in delta.get("tool_calls", ())]

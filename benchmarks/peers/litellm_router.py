@@ -32,6 +32,13 @@ class LiteLLM:
             found += [choice.delta.content or "" for choice in chunk.choices]
         return "".join(found)
 
+    async def tools(self) -> str:
+        found = []
+        async for chunk in await self._router.acompletion("chat", self._messages, stream=True):
+            for choice in chunk.choices:
+                found += [call.function.arguments or "" for call in choice.delta.tool_calls or ()]
+        return "".join(found)
+
 
 def _deployment(setup: Setup, group: str, number: int) -> dict[str, Any]:
     params = {"model": f"{setup.vendor}/{MODEL}", "api_base": setup.url(number), "api_key": "k"}

@@ -25,6 +25,13 @@ class OpenAI:
             found += [choice.delta.content or "" for choice in chunk.choices]
         return "".join(found)
 
+    async def tools(self) -> str:
+        found = []
+        async for chunk in await self._client.chat.completions.create(**self._asked, stream=True):
+            for choice in chunk.choices:
+                found += [call.function.arguments or "" for call in choice.delta.tool_calls or ()]
+        return "".join(found)
+
 
 async def open_peer(setup: Setup) -> OpenAI:
     if setup.vendor != "openai" or setup.fallbacks or setup.dead or setup.cache or setup.targets > 1 or setup.bare:

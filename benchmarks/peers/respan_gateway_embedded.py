@@ -20,7 +20,12 @@ class Respan:
         return str(answer.json()["choices"][0]["message"]["content"])
 
     async def stream(self) -> str:
-        lines = Lines()
+        return await self._streamed(Lines())
+
+    async def tools(self) -> str:
+        return await self._streamed(Lines(tools=True))
+
+    async def _streamed(self, lines: Lines) -> str:
         asked = {"model": "chat", "messages": self._messages, "stream": True}
         async for data in self._gateway.astream("POST", _PATH, json=asked):
             lines.feed(data)

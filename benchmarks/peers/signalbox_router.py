@@ -30,6 +30,10 @@ class Routed:
         async with self.router.stream("chat", self._messages) as stream:
             return "".join([chunk.text async for chunk in stream])
 
+    async def tools(self) -> str:
+        async with self.router.stream("chat", self._messages) as stream:
+            return "".join([call.arguments async for chunk in stream for call in chunk.tool_calls])
+
     async def aclose(self) -> None:
         await self.router.aclose()
 
@@ -56,6 +60,10 @@ class Bare:
     async def stream(self) -> str:
         async with self._provider.stream(self._request()) as stream:
             return "".join([chunk.text async for chunk in stream])
+
+    async def tools(self) -> str:
+        async with self._provider.stream(self._request()) as stream:
+            return "".join([call.arguments async for chunk in stream for call in chunk.tool_calls])
 
     async def aclose(self) -> None:
         await self._provider.aclose()

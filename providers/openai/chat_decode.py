@@ -31,7 +31,7 @@ from providers.openai.chat_pieces import (
     read_usage,
     text_and_thinking,
 )
-from providers.openai.chat_plain import NO_DETAILS, PlainAnswer, TextChunk
+from providers.openai.chat_plain import NO_DETAILS, Piece, PieceChunk, PlainAnswer, TextChunk
 from providers.think_tags import ThinkSplitter
 from providers.tool_calls import ToolCallAssembler
 from providers.transport.lines import SSEEvent
@@ -47,6 +47,7 @@ from providers.types import (
 __all__ = ["ChatStreamDecoder", "decode", "encode"]
 
 _decode_text = msgspec.json.Decoder(TextChunk).decode
+_decode_piece = msgspec.json.Decoder(PieceChunk).decode
 
 
 def decode(
@@ -180,7 +181,20 @@ class ChatStreamDecoder:
             ProviderError: the error that the event carries, or PROTOCOL_ERROR when it is no JSON object.
         """
         text = self.text_of(event)
-        return StreamChunk(text) if text else self._feed_rare(event)
+        if text:
+            return StreamChunk(text)
+        piece = self._piece_in(event) if self._thinking or self._calls else None
+        if piece is None:
+            return self._feed_rare(event)
+        thought = piece.reasoning_content or piece.reasoning
+        if thought and self._thinking and not piece.tool_calls:
+            self._thinking.append(thought)
+            return StreamChunk("", thought)
+        if piece.tool_calls and not thought:
+            call = piece.tool_calls[0]
+            shown = self._calls.add(call.index, None, None, call.function.arguments)
+            return None if shown is None else StreamChunk(tool_calls=(shown,))
+        return self._feed_rare(event)
 
     def text_of(self, event: SSEEvent) -> str:
         """The text of an event that brings nothing else, which is taken; "" for all others, which `feed` takes."""
@@ -192,6 +206,15 @@ class ChatStreamDecoder:
             return ""
         self._text.append(text)
         return text
+
+    def _piece_in(self, event: SSEEvent) -> Piece | None:
+        """What goes on with a thought or a call, of an event that brings nothing else; None for all others."""
+        if self._splitter is not None or event.event == "error":
+            return None
+        try:
+            return _decode_piece(event.data).choices[0].delta
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
 
     def _feed_rare(self, event: SSEEvent) -> StreamChunk | None:
         data = event.data.strip()

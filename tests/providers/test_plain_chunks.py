@@ -1,4 +1,5 @@
-"""The usual chunk of a chat stream is text alone, and read in one go; which way others are read must not be told."""
+"""The usual chunk of a chat stream is text alone, or goes on with a thought or a call, and is read in one go; which way
+others are read must not be told."""
 
 from __future__ import annotations
 
@@ -20,13 +21,36 @@ USUAL: dict[str, Any] = {
     "model": "gpt-4o-2024-08-06",
     "choices": [{"index": 0, "delta": {"content": "Hello"}, "logprobs": None, "finish_reason": None}],
 }
+CALL: dict[str, Any] = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": "x'}}
+
+
+def chunk(**delta: Any) -> dict[str, Any]:
+    return {**USUAL, "choices": [{**USUAL["choices"][0], "delta": delta}]}
+
+
+# How a stream has begun, and what it usually goes on with.
+BEGUN: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "text": ([USUAL], USUAL),
+    "thought": ([chunk(reasoning_content="hm")], chunk(content=None, reasoning_content=" so")),
+    "thought elsewhere": ([chunk(reasoning="hm")], chunk(content="", reasoning=" so")),
+    "a call": ([chunk(tool_calls=[CALL])], chunk(tool_calls=[{"index": 0, "function": {"arguments": " y"}}])),
+    "a thought and a call": (
+        [chunk(reasoning_content="hm"), chunk(tool_calls=[CALL])],
+        chunk(tool_calls=[{"index": 0, "function": {"arguments": " y"}}]),
+    ),
+}
 GONE = object()
 PLACES: tuple[tuple[Any, ...], ...] = (
-    *((name,) for name in ("id", "choices", "usage", "error", "success", "base_resp", "citations", "extra")),
+    *((name,) for name in ("choices", "usage", "error", "success", "base_resp", "citations", "extra")),
     *(("choices", 0, name) for name in ("index", "delta", "finish_reason", "error", "usage", "logprobs", "message")),
     *(("choices", 0, "delta", name) for name in ("role", "content", "refusal", "tool_calls", "function_call")),
     *(("choices", 0, "delta", name) for name in ("reasoning_content", "reasoning", "reasoning_details", "thinking")),
     *(("choices", 0, "delta", name) for name in ("reasoning_opaque", "audio", "images", "annotations", "extra")),
+)
+CALL_PLACES: tuple[tuple[Any, ...], ...] = (
+    *(("choices", 0, "delta", "tool_calls", 0, name) for name in ("index", "id", "type", "function", "extra_content")),
+    *(("choices", 0, "delta", "tool_calls", 0, "function", name) for name in ("name", "arguments")),
+    ("choices", 0, "delta", "tool_calls", 0, "provider_specific_fields"),
 )
 VALUES: tuple[Any, ...] = (
     *(GONE, None, True, False, "", "x", "stop", "error", "assistant", [], {}, 0, 1, 7.5, [None], {"error": "no"}),
@@ -35,28 +59,37 @@ VALUES: tuple[Any, ...] = (
     {"content": [{"token": "x", "logprob": -0.1}]},
     {"prompt_tokens": 3, "completion_tokens": 4},
     {"status_code": 1008},
+    *('{"a": "x', '{"a": "x y"}', '"}', "c1", {"thought_signature": "s"}, {"google": {"thought_signature": "s"}}),
+    {"arguments": '"}', "name": "f"},
 )
 
 
-def told(payload: Any) -> Any:
+def told(begun: str, payload: Any) -> Any:
     """What a stream is that has one chunk between the usual ones."""
+    first, usual = BEGUN[begun]
     decoder = ChatStreamDecoder("p", "m", "r")
     given: list[Any] = []
     try:
-        for each in (USUAL, payload, {**USUAL, "choices": [{"delta": {}, "finish_reason": "stop"}]}):
+        for each in (*first, usual, payload, usual, {**USUAL, "choices": [{"delta": {}, "finish_reason": "stop"}]}):
             given += [decoder.feed(SSEEvent(None, json.dumps(each).encode()))]
         return given, decoder.finish(), decoder.response()
     except ProviderError as error:
         return given, error.code, error.message
 
 
-@given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(VALUES)), max_size=3))
+@pytest.mark.parametrize("begun", BEGUN)
+@given(st.lists(st.tuples(st.sampled_from(PLACES + CALL_PLACES), st.sampled_from(VALUES)), max_size=3))
 @example([])
 @example([(("choices", 0, "delta", "reasoning_content"), "hm")])
 @example([(("choices", 0, "delta", "content"), "")])
+@example([(("choices", 0, "delta", "content"), "x")])
 @example([(("choices", 0, "error"), {"error": "no"})])
-def test_both_ways_tell_the_same(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
-    payload = copy.deepcopy(USUAL)
+@example([(("choices", 0, "delta", "tool_calls", 0, "id"), "c1")])
+@example([(("choices", 0, "delta", "tool_calls", 0, "index"), 1)])
+@example([(("choices", 0, "delta", "tool_calls", 0, "index"), GONE)])
+@example([(("choices", 0, "delta", "tool_calls", 0, "function", "arguments"), '{"a": "x y"}')])
+def test_both_ways_tell_the_same(begun: str, changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    payload = copy.deepcopy(BEGUN[begun][1])
     for path, value in changes:
         holder: Any = payload
         for step in path[:-1]:
@@ -66,9 +99,9 @@ def test_both_ways_tell_the_same(changes: list[tuple[tuple[Any, ...], Any]]) -> 
                 holder = None
         if not isinstance(holder, dict):
             continue
-        holder.pop(path[-1], None) if value is GONE else holder.update({path[-1]: value})
+        holder.pop(path[-1], None) if value is GONE else holder.update({path[-1]: copy.deepcopy(value)})
     # An object there means nothing, and is not usual.
-    assert told(payload) == told({**payload, "x_groq": {}})
+    assert told(begun, payload) == told(begun, {**payload, "x_groq": {}})
 
 
 @pytest.mark.parametrize(
