@@ -1,7 +1,5 @@
-"""The second level: a folder shared by all processes of the machine, on diskcache, in threads.
+"""The second level: a folder shared by all processes of the machine, in threads.
 
-diskcache pickles what it has no form for, and unpickles what it finds: CVE-2025-69872. `BytesDisk` replaces that: only
-bytes under names of text go in and come out, and a file name that is none of its own is not touched.
 A disk that fails turns the level off for a moment; requests go on.
 """
 
@@ -10,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import shutil
 import sqlite3
 import threading
@@ -24,18 +21,17 @@ import diskcache
 
 from providers import forks
 from providers.threads import Threads, in_thread
+from router.cache.database import Database, Foreign
 
 log = logging.getLogger("signalbox.cache")
 
 T = TypeVar("T")
 
-_PATIENCE = 2.0  # seconds that SQLite waits for another process
 READ_WAIT = 0.25  # seconds that a request waits for the disk
 HANGS = 3.0  # seconds of one work after which the disk does not answer: SQLite itself gives up before
 _MOST_PENDING = 64 * 1024 * 1024  # bytes that wait to be written; what comes on top is not stored
 OFF = 5.0  # seconds without the disk after it has failed
 _TOLD_EVERY = 60.0  # seconds between two troubles that are told
-_OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 _CLEARED = "cleared"  # a file whose time tells the other processes that something was cleared
 _FOLLOWED = "followed"  # a file with what was cleared on other machines, and here since
 _AT_ONCE = 500  # keys of one look, or of one transaction
@@ -48,85 +44,6 @@ Tell: TypeAlias = Callable[[Literal["off", "on", "removed"], str], None]
 
 def _nobody(state: str, why: str) -> None:
     """Tell nobody."""
-
-
-class Foreign(ValueError):
-    """The folder holds something that this cache has not put there."""
-
-
-class BytesDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
-    """Stores bytes under text, and nothing else; it never unpickles."""
-
-    def put(self, key: Any) -> tuple[Any, bool]:
-        """Return the form in which a key goes into the database."""
-        if type(key) is not str:
-            raise Foreign("only text is a key")
-        return key, True
-
-    def get(self, key: Any, raw: bool) -> Any:
-        """Return a key from its form in the database."""
-        if not raw or type(key) is not str:
-            raise Foreign("a key that is no text")
-        return key
-
-    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
-        """Store bytes; nothing else is taken."""
-        if type(value) is not bytes or read:
-            raise Foreign("only bytes are stored")
-        return super().store(value, read, key=key)
-
-    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> bytes:
-        """Return the bytes of a row, from the database or its file."""
-        if mode == diskcache.core.MODE_RAW and type(value) is bytes:
-            return value
-        if mode == diskcache.core.MODE_BINARY and filename is not None and _OWN_FILE.fullmatch(filename):
-            data: bytes = super().fetch(mode, filename, value, False)
-            return data
-        raise Foreign("an entry that is no bytes of ours")
-
-    def remove(self, file_path: str) -> None:
-        """Remove a file that this cache has made; any other is left alone."""
-        if _OWN_FILE.fullmatch(file_path):
-            super().remove(file_path)
-
-
-class _Cache(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
-    def __init__(self, folder: Path, most: int) -> None:
-        try:
-            super().__init__(
-                str(folder),
-                timeout=_PATIENCE,
-                disk=BytesDisk,
-                size_limit=most,
-                eviction_policy="least-recently-stored",
-                statistics=0,
-                tag_index=0,
-            )
-        except BaseException:
-            self.close()  # else its connection stays open
-            raise
-
-    def many(self, keys: Sequence[str]) -> dict[str, bytes]:
-        """What is stored under these keys, in one look: one by one takes ten times as long."""
-        places = ", ".join("?" * len(keys))
-        query = (
-            f"SELECT key, mode, filename, value FROM Cache WHERE raw = 1 AND key IN ({places})"
-            " AND (expire_time IS NULL OR expire_time > ?)"
-        )
-        found: dict[str, bytes] = {}
-        for key, mode, filename, value in self._sql(query, (*keys, time.time())).fetchall():
-            try:
-                found[key] = self._disk.fetch(mode, filename, value, False)
-            except FileNotFoundError:
-                continue  # it has gone meanwhile
-            except Foreign:
-                self.delete(key)
-        return found
-
-    def put_many(self, entries: Mapping[str, bytes], seconds: float) -> None:
-        with self.transact():
-            for key, data in entries.items():
-                self.set(key, data, expire=seconds)
 
 
 class Disk:
@@ -171,7 +88,7 @@ class Disk:
         found: dict[str, bytes] = {}
         nothing: dict[str, bytes] = {}
         for start in range(0, len(keys), _AT_ONCE):
-            found |= await self._soon(partial(_Cache.many, keys=keys[start : start + _AT_ONCE]), nothing)
+            found |= await self._soon(partial(Database.many, keys=keys[start : start + _AT_ONCE]), nothing)
         return found
 
     async def _soon(self, work: Callable[[Any], T], otherwise: T) -> T:
@@ -219,7 +136,7 @@ class Disk:
                 return
             self._pending += size
             try:
-                await self._in_thread(self._writing, partial(_Cache.put_many, entries=some, seconds=seconds), None)
+                await self._in_thread(self._writing, partial(Database.put_many, entries=some, seconds=seconds), None)
             finally:
                 self._pending -= size
 
@@ -313,7 +230,7 @@ class Disk:
             if self._cache is None:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.folder.chmod(0o700)
-                self._cache = _Cache(self.folder, self.most)
+                self._cache = Database(self.folder, self.most)
             cache = self._cache
         if getattr(self._thread, "cache", None) is not cache:
             self._disconnect()

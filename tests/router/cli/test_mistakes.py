@@ -60,6 +60,7 @@ def _lines(text: str) -> list[str]:
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path / "vocabularies"))
+    monkeypatch.setattr("router.parent.serves", False)  # `serve` says that this process is one of its own, for good
     files = {"routes.yaml": ROUTES, "bad.yaml": "providers: [\n", "empty.yaml": "", "broken.json": "{"}
     files |= {"request.json": '{"messages": 3}', "scenario.yaml": "traffic: nope\n"}
     for name, text in files.items():
