@@ -258,7 +258,9 @@ class HttpProvider(ABC):
                 start = await beginning(response, state)
                 if is_stream(response, start, self.line_decoder, self.whole_types):
                     state.decoder = self._stream_decoder(request, request_id_of(response.headers))
-                    async with aclosing(read_chunks(start, self.line_decoder(), response, request, state)) as chunks:
+                    reading = read_chunks(start, self.line_decoder(), response, request, state)
+                    start = b""  # nobody needs it while its chunks are given out
+                    async with aclosing(reading) as chunks:
                         async for chunk in chunks:
                             yield chunk
                     return

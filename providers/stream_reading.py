@@ -157,6 +157,7 @@ async def read_chunks(
         for chunk in chunks:
             state.committed = state.committed or chunk.has_content
             yield chunk
+        events = chunks = ()  # nor these while more is waited for
         if broken is not None:
             raise broken
         if decoder.ended:  # servers that keep the connection are not waited for, whether or not its end was a chunk

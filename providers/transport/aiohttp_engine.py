@@ -91,7 +91,7 @@ class AiohttpEngine:
         protocol = cast(HttpConnection, connection.protocol)
         try:
             head = target.head(method, headers, body, closes=connector.force_close)
-            message, content = await protocol.ask(head, body or b"")
+            message, content = await protocol.ask(head, body or b"", among=len(connector._acquired))
         except BaseException as error:
             connection.close()
             if not isinstance(error, _FAILURES):

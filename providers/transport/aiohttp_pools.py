@@ -28,6 +28,9 @@ from providers.transport.engine import KEEP_ALIVE
 
 _READ_BUFFER = 256 * 1024
 _AT_ONCE = 64 * 1024  # bytes that are read, or written, at once
+# Bytes that are read of all connections before anybody takes some, and of one at least: asyncio reads what has come for
+# each of them, and then the tasks have their turn. A loop that was held would take up 50 MB of a thousand streams.
+_ROOM, _AT_LEAST = 4 * 1024 * 1024, 4 * 1024
 _MAX_HEADER = 64 * 1024
 _IDLE_CONNECTION = 30.0  # seconds a pooled connection is kept; many servers close theirs after 60
 _DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
@@ -148,6 +151,7 @@ class HttpConnection(ResponseHandler):
     _requests = 0
     _heard = False
     _writing: asyncio.Task[None] | None = None
+    _reader: Any = None  # reads as many bytes at once as its `max_size` says; None where that can't be said
 
     @property
     def was_stale(self) -> bool:
@@ -165,10 +169,16 @@ class HttpConnection(ResponseHandler):
     def _is_writing(self) -> bool:
         return self._writing is not None and not self._writing.done()
 
-    async def ask(self, head: bytes, body: bytes) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
-        """Send a request; gives the answer's head, when it is here, and its body, which is still to be read."""
+    async def ask(self, head: bytes, body: bytes, among: int) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+        """Send a request; gives the answer's head, when it is here, and its body, which is still to be read.
+
+        Args:
+            among: so many connections are in use.
+        """
         self._requests += 1
         self._heard = False
+        if self._reader is not None:
+            self._reader.max_size = min(max(_ROOM // (among + 1), _AT_LEAST), _AT_ONCE)
         self.set_response_params(
             read_until_eof=True,
             auto_decompress=False,  # it would unpack all of what came at once
@@ -198,10 +208,7 @@ class HttpConnection(ResponseHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # asyncio makes room for 256 KiB at each read, though what comes has some hundred bytes. So large a piece fits
-        # into no gap of a heap, which grows for it.
-        if hasattr(transport, "max_size"):
-            transport.max_size = _AT_ONCE
+        self._reader = _reader(transport)
 
     def close(self) -> None:
         if self._is_writing:  # half a request is of no use to anybody
@@ -215,6 +222,21 @@ class HttpConnection(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         self._heard = True
         super().data_received(data)
+
+
+def _reader(transport: asyncio.BaseTransport) -> Any:
+    """What reads from the network, where that is asyncio's own, made to take no more room than it needs.
+
+    asyncio makes room for 256 KiB at each read, though what comes has some hundred bytes. So large a piece fits into no
+    gap of a heap, which grows for it. For TLS each connection keeps such a piece besides: two thirds of its memory.
+    """
+    reader: Any = getattr(transport, "_ssl_protocol", transport)
+    if not hasattr(reader, "max_size"):
+        return None
+    reader.max_size = _AT_LEAST
+    if reader is not transport:
+        reader._ssl_buffer = bytearray()  # at the next read it is made anew, of `max_size`
+    return reader
 
 
 def _made(loop: asyncio.AbstractEventLoop) -> partial[ResponseHandler]:
