@@ -103,7 +103,7 @@ async def open_once(
     now = context.clock()
     opened.first_token = now - lease.started
     with harmless:
-        lease.first_token(opened.first_token, now, streaming=True)
+        lease.first_token(opened.first_token, now)
     apply_quota(provider, target, lease, context)
     if context.chain.names_refusals and opened.response.finish_reason == "content_filter":
         lease.seen = opened.response

@@ -62,7 +62,7 @@ def decide(context: RequestContext, progress: Progress, first: Call | None) -> D
         first = None
         if end is None:
             end = yield from _wait_and_call(context, progress)
-    return replace(end, tiers=frozenset(progress.entered))
+    return replace(end, tiers=progress.entered)
 
 
 def _call_all(context: RequestContext, progress: Progress, first: Call | None) -> Generator[Step, Outcome, End | None]:
@@ -71,7 +71,7 @@ def _call_all(context: RequestContext, progress: Progress, first: Call | None) -
     for tier_index, tier in enumerate(chain.tiers) if chain.steps is None else drawn(context, progress):
         if not enters(tier_index, tier, progress):
             continue
-        progress.entered.add(tier_index)
+        progress.entered |= {tier_index}
         while (call := first or pick(context, progress, tier_index)) is not None:
             first = None
             if note := _no_more_attempts(context, progress):
@@ -151,7 +151,7 @@ def _may_renew(failed: Failed, call: Call, context: RequestContext, progress: Pr
     is_stale = error.stale_connection or error.stale_credential
     if not is_stale or failed.others or target.identity in progress.renewed:
         return False
-    progress.renewed.add(target.identity)
+    progress.renewed |= {target.identity}
     return refusal(context, target, call.key) is None
 
 

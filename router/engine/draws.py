@@ -41,7 +41,7 @@ def pick_beside(
             lead = walk.lead(branch)
             if lead == tier_index:
                 continue
-            progress.entered.add(lead)
+            progress.entered |= {lead}
             if (call := pick(context, progress, lead, under_way)) is not None:
                 return call
     return None
@@ -63,7 +63,7 @@ class _Walk:
             leads = is_first and place == 0
             if isinstance(step, int):
                 if leads:
-                    self._progress.entered.add(step)
+                    self._progress.entered |= {step}
                 yield step, self._context.chain.tiers[step] if entry is None or place else entry
                 was_entered = step in self._progress.entered
             else:
@@ -74,10 +74,10 @@ class _Walk:
 
     def _draw(self, draw: Draw, entry: Draw, leads: bool) -> Iterator[tuple[int, Tier | Draw]]:
         if leads:
-            self._progress.entered.add(draw.mark)
+            self._progress.entered |= {draw.mark}
         if not enters(draw.mark, entry, self._progress):
             return
-        self._progress.entered.add(draw.mark)
+        self._progress.entered |= {draw.mark}
         for number, branch in enumerate(self.branches(draw)):
             yield from self.steps(branch.steps, None if number else entry, is_first=leads and number == 0)
 

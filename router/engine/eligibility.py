@@ -45,16 +45,16 @@ class Progress(msgspec.Struct):
 
     tried: dict[str, list[Failure]] = {}  # of its own: msgspec copies what is empty
     keys: dict[str, set[str]] = {}
-    renewed: set[str] = set()
-    entered: set[int] = set()  # tiers, and the marks of draws
+    renewed: frozenset[str] = frozenset()
+    entered: frozenset[int] = frozenset()  # tiers, and the marks of draws
     drawn: dict[int, list[Branch]] = {}  # by the mark of the draw, in the order in which they serve
-    skipped: set[tuple[int, str]] = set()  # (tier, target) whose skip is in the trace already
+    skipped: frozenset[tuple[int, str]] = frozenset()  # (tier, target) whose skip is in the trace already
     attempts: int = 0
     waiting_since: float | None = None  # the loop's time; None while somebody may be called
     vain: int = 0  # waits that came to nothing
     window_floor: int = 0  # a prompt that did not fit into this many tokens needs more
     last: ProviderError | None = None
-    codes: set[ErrorCode] = set()
+    codes: frozenset[ErrorCode] = frozenset()
 
     def learn(self, call: Call, error: ProviderError, now: float) -> None:
         """Remember that a call failed, and how."""
@@ -67,7 +67,7 @@ class Progress(msgspec.Struct):
         failures.append(Failure(call.key.identity, error, now))
         self.waiting_since = None
         self.last = error
-        self.codes = {error.code}
+        self.codes = frozenset((error.code,))
         if error.code is ErrorCode.CONTEXT_LENGTH_EXCEEDED:
             window = error.context_window or call.target.capabilities.context_window or 0
             self.window_floor = max(self.window_floor, window)
@@ -129,23 +129,22 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
         beside: identities of targets that are under way.
     """
     now, tier, needs = context.clock(), context.chain.tiers[tier_index], context.requirements
-    prompt, max_tokens = needs.prompt_tokens, needs.max_tokens
 
     def is_eligible(target: Target) -> bool:
         if target.weight <= 0 or (progress.tried and not progress.may_try(target)) or target.identity in beside:
             return False
-        why = None
         if needs.least_tokens > target.serves_up_to or context.windows or progress.window_floor or needs.excluded:
-            why = why_unfit(target, needs, context.windows, progress.window_floor)
-        if why is None:
-            refusal = None if context.spending is None else over_budget(context, target, now)
-            if refusal is None:
-                without = progress.keys.get(target.identity, ())
-                refusal = context.states.refusal_for_target(target, prompt, max_tokens, now, without)
-            if refusal is None:
-                return True
-            why = refusal.reason, refusal.message
-        note_skip(context, progress, tier_index, target, why)
+            unfit = why_unfit(target, needs, context.windows, progress.window_floor)
+            if unfit is not None:
+                note_skip(context, progress, tier_index, target, unfit)
+                return False
+        refusal = None if context.spending is None else over_budget(context, target, now)
+        if refusal is None:
+            without = progress.keys.get(target.identity, ()) if progress.keys else ()
+            refusal = context.states.refusal_for_target(target, needs.prompt_tokens, needs.max_tokens, now, without)
+        if refusal is None:
+            return True
+        note_skip(context, progress, tier_index, target, (refusal.reason, refusal.message))
         return False
 
     if len(tier.targets) == 1:
@@ -188,11 +187,11 @@ def note_skip(
 ) -> None:
     """Write into the trace why a target is passed over, once for a request."""
     if (tier_index, target.name) not in progress.skipped:
-        progress.skipped.add((tier_index, target.name))
+        progress.skipped |= {(tier_index, target.name)}
         tier, at = context.chain.tiers[tier_index], context.clock() - context.began
         context.trace.entries.append(Skip(target.name, tier.level, at, *why, chain=tier.chain))
         if progress.last is None:
-            progress.codes.add(SKIP_CODES[why[0]])
+            progress.codes |= {SKIP_CODES[why[0]]}
 
 
 def why_not_now(context: RequestContext, progress: Progress, target: Target) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 
 import msgspec
 
@@ -65,7 +65,7 @@ def why_unfit(
     return None
 
 
-def serves(tier: Tier | Draw, codes: set[ErrorCode]) -> bool:
+def serves(tier: Tier | Draw, codes: Set[ErrorCode]) -> bool:
     """Say whether a fallback tier takes over after these codes."""
     if tier.on is None:
         return any(falls_back(code) for code in codes)

@@ -159,7 +159,8 @@ class Breaker:
         """Count a call that came back well after so many seconds."""
         if permit.generation != self.changes:
             return
-        slow = self.rules.slow_threshold is not None and seconds > self.rules.slow_threshold
+        longest = self.rules.slow_threshold
+        slow = longest is not None and seconds > longest
         if self.state == "half_open":
             self._leases.pop(permit.number, None)
             if slow:

@@ -108,18 +108,6 @@ class TargetState(Guard):
         return self.held_until if pacing is None else max(self.held_until, pacing.held_until)
 
 
-def are_clear(state: TargetState, guard: Guard, now: float) -> bool:
-    """Say whether nothing at all stands against a call: the usual case, which has to be fast."""
-    return (
-        state.breaker.state == guard.breaker.state == "closed"
-        and state.held_until <= now
-        and guard.held_until <= now
-        and state.limits.is_unlimited
-        and guard.limits.is_unlimited
-        and not (state.draining or guard.draining or state.pacing)
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a target gets no call now, and until when (the loop's time; infinity where nobody knows)."""

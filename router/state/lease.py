@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from providers.embeddings import AnyRequest, AnyResponse
@@ -14,6 +15,7 @@ from providers.harmless import harmless
 from providers.types import CompletionResponse, RemainingQuota, Usage
 from router.plan.pricing import plausible
 from router.plan.target import Key
+from router.state.breaker import Permit
 from router.state.evidence import concern_for, marks
 from router.state.guard import _FAILURE_COUNTS_AS, Guard, Pacing, TargetState
 from router.state.limits import Reserved
@@ -32,41 +34,32 @@ class Hold(NamedTuple):
     of_key: bool
 
 
-class Lease:
+class Lease(msgspec.Struct, eq=False):
     """One call under way. Its outcome ends it, exactly once.
 
     What was reserved for it, of limits and budgets, is settled by what happened: nothing for a call that its vendor
     never got or refused unread (`Consequence.read`), the prompt and what came of the answer for one that was read,
     what the vendor counted where it says so.
+
+    Args:
+        _prompt: its tokens, about.
+        started: on the loop's clock.
+
+    `seen` is an answer that was had but is not to be given out. `used` is there once it has ended: what was counted, or
+    else estimated. `told` are the USD that the vendor itself says the call costs.
     """
 
-    __slots__ = (
-        *("_charge", "_ended", "_guards", "_permits", "_prompt", "_reserved", "_state"),
-        *("key", "seen", "started", "told", "used"),
-    )
-
-    def __init__(
-        self,
-        guards: tuple[TargetState, Guard],
-        key: Key,
-        reserved: tuple[Reserved, Reserved],
-        now: float,
-        prompt: float = 0.0,
-        charge: Charge | None = None,
-    ) -> None:
-        self._guards = guards
-        state, guard = guards
-        self._state = state
-        self._permits = state.breaker.acquire(now), guard.breaker.acquire(now)
-        self._reserved = reserved
-        self._prompt = prompt
-        self._charge = charge
-        self.seen: AnyResponse | None = None  # an answer that was had but is not to be given out
-        self.used: Usage | None = None  # once it has ended: what was counted, or else estimated
-        self.told: float | None = None  # USD that the vendor itself says the call costs
-        self._ended = False
-        self.key = key
-        self.started = now
+    _guards: tuple[TargetState, Guard]
+    _permits: tuple[Permit, Permit]
+    _reserved: tuple[Reserved, Reserved]
+    _prompt: float
+    _charge: Charge | None
+    key: Key
+    started: float
+    seen: AnyResponse | None = None
+    used: Usage | None = None
+    told: float | None = None
+    _ended: bool = False
 
     def succeeded(
         self, now: float, response: AnyResponse | None = None, *, plain: bool = False, told: float | None = None
@@ -74,36 +67,42 @@ class Lease:
         """Report that the answer is whole, with plausible counts; a `plain` one began with it (of a stream
         `first_token` tells that). `told` is what the vendor itself says that it costs, in USD.
         """
-        if self._end():
-            self.told = told
-            (state, guard), (permit, shared) = self._guards, self._permits
-            seconds = now - self.started
-            state.breaker.success(permit, now, seconds)
-            guard.breaker.success(shared, now, seconds)
-            guard.limited = None
-            if state.pacing:
-                paced = state.paced(self.key)
-                paced.hits = 0
-                paced.doubt.clear()
-            usage = None if response is None else response.usage
-            if usage is None or usage.input_tokens is None or usage.output_tokens is None:
-                self._settle(now, response, whole=True)
-            else:
-                self._settle_as(now, usage, estimated=False)
-            if plain:
-                self.first_token(seconds, now, streaming=False)
+        if not self._end():
+            return
+        self.told = told
+        (state, guard), (permit, shared) = self._guards, self._permits
+        seconds = now - self.started
+        state.breaker.success(permit, now, seconds)
+        guard.breaker.success(shared, now, seconds)
+        guard.limited = None
+        if state.pacing:
+            paced = state.paced(self.key)
+            paced.hits = 0
+            paced.doubt.clear()
+        usage = None if response is None else response.usage
+        if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+            self._settle(now, response, whole=True)
+        elif self._charge is None and state.limits.is_unlimited and guard.limits.is_unlimited:
+            self.used = usage
+        else:
+            self._settle_as(now, usage, estimated=False)
+        if plain:
+            state.latency.add(seconds, now)
+            state.answers.append(seconds)
 
-    def first_token(self, seconds: float, now: float, *, streaming: bool) -> None:
-        """Report that the answer began after so many seconds."""
-        self._state.latency.add(seconds, now)
-        (self._state.firsts if streaming else self._state.answers).append(seconds)
+    def first_token(self, seconds: float, now: float) -> None:
+        """Report that the answer of a stream began after so many seconds."""
+        state, _ = self._guards
+        state.latency.add(seconds, now)
+        state.firsts.append(seconds)
 
     def apply_remaining(self, left: RemainingQuota, now: float) -> None:
         """Take over what the headers of an answer say is left of the vendor's limits."""
         if left.wait is not None:
-            paced, until = self._state.paced(self.key), now + left.wait
-            if self._state.teller is not None and until > paced.held_until + _MORE:
-                self._state.teller.held(until, ErrorCode.RATE_LIMITED, now, self.key)
+            state, _ = self._guards
+            paced, until = state.paced(self.key), now + left.wait
+            if state.teller is not None and until > paced.held_until + _MORE:
+                state.teller.held(until, ErrorCode.RATE_LIMITED, now, self.key)
             paced.hold(until)
         for guard in self._guards:
             if not guard.limits.is_unlimited and guard.limits.tighten(left.requests, left.tokens, now):
@@ -126,7 +125,7 @@ class Lease:
         state, key = self._guards
         if meant.breaker == "failure":
             state.breaker.failure(self._permits[0], now)
-            self._state.latency.add(max(_FAILURE_COUNTS_AS, now - self.started), now)
+            state.latency.add(max(_FAILURE_COUNTS_AS, now - self.started), now)
             if error.phase == "connect":  # that tells of the host, which all targets of the key share
                 key.breaker.failure(self._permits[1], now)
         elif meant.breaker in ("open_target", "open_key"):
@@ -159,7 +158,7 @@ class Lease:
         this: it can make a target slower, never faster.
         """
         if not self._ended:
-            state, seconds = self._state, now - self.started
+            (state, _), seconds = self._guards, now - self.started
             if seconds > state.latency.value(now):
                 state.latency.add(seconds, now)
             times = state.firsts if streaming else state.answers
@@ -190,7 +189,7 @@ class Lease:
             state.breaker.refusal(self._permits[0], now, seen)
 
     def _hold(self, error: ProviderError, meant: Consequence, about: Concern | None, now: float) -> Hold | None:
-        state, (_, key) = self._state, self._guards
+        state, key = self._guards
         asked = error.retry_after
         held: Guard | Pacing
         if meant.hold == "quota":
@@ -260,9 +259,6 @@ class Lease:
         if self._charge is not None:
             with harmless:
                 self._charge.settle(usage, estimated=estimated, told=self.told)
-        state, guard = self._guards
-        if state.limits.is_unlimited and guard.limits.is_unlimited:
-            return
         prompt, answer = usage.input_tokens or 0, usage.output_tokens or 0
         for guard, reserved in zip(self._guards, self._reserved, strict=True):
             guard.limits.settle(reserved, prompt + answer, now)

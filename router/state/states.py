@@ -16,7 +16,7 @@ from router.cleanup import to_the_end
 from router.plan.target import Key, Target
 from router.state.any_rate import Sharer
 from router.state.breaker import Breaker
-from router.state.guard import Guard, Refusal, TargetState, are_clear, why_limited
+from router.state.guard import Guard, Refusal, TargetState, why_limited
 from router.state.lease import Lease
 from router.state.limits import NOTHING, RateLimits, Reserved
 from router.state.peers import Facts
@@ -197,8 +197,16 @@ class States:
         Args:
             placed: its place is had already.
         """
-        state, guard = self.guards(target, key)
-        if are_clear(state, guard, now):
+        state = self._targets.get(target.state_id) or self.target(target)  # as `guards` does, without its call
+        guard = self._keys.get(key.identity) or self.key_guard(target, key)
+        if (  # nothing at all stands against a call: the usual case, which has to be fast
+            state.breaker.state == guard.breaker.state == "closed"
+            and state.held_until <= now
+            and guard.held_until <= now
+            and state.limits.is_unlimited
+            and guard.limits.is_unlimited
+            and not (state.draining or guard.draining or state.pacing)
+        ):
             return None
         if state.draining or guard.draining:
             return Refusal("draining", "it is being drained")
@@ -354,14 +362,16 @@ class States:
             charge: what it costs budgets.
         """
         guards = state, guard = self.guards(target, key)
+        own, shared = state.limits, guard.limits
         if reserved is None:
             reserved = UNLIMITED
-            if not (state.limits.is_unlimited and guard.limits.is_unlimited):
-                reserved = _reserve(state.limits, guard.limits, prompt, target.bound(max_tokens), now, now)
+            if not (own.is_unlimited and shared.is_unlimited):
+                reserved = _reserve(own, shared, prompt, target.bound(max_tokens), now, now)
         if not placed:
-            state.limits.in_flight += 1
-            guard.limits.in_flight += 1
-        return Lease(guards, key, reserved, now, prompt, charge)
+            own.in_flight += 1
+            shared.in_flight += 1
+        permits = state.breaker.acquire(now), guard.breaker.acquire(now)
+        return Lease(guards, permits, reserved, prompt, charge, key, now)
 
     def find_target(self, identity: str) -> TargetState | None:
         """Return the state of a target by its identity; None when it has not been used."""
