@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
 from importlib import import_module
@@ -161,16 +161,12 @@ class HttpProvider(ABC):
 
         return count_tokens(messages, model)
 
-    async def complete(self, request: CompletionRequest) -> CompletionResponse:
-        """Ask, and wait for the whole answer.
-
-        Raises:
-            ProviderError: whatever failed.
-        """
-        call, timeout = self._complete(request), self._timeout_of(request)
+    def complete(self, request: CompletionRequest) -> Coroutine[Any, Any, CompletionResponse]:
+        """Ask, and wait for the whole answer; raises ProviderError, whatever failed."""
+        timeout = self._timeout_of(request)
         if timeout.answer is None and timeout.total is None:
-            return await call
-        return await bounded(call, timeout, provider=self.name, model=request.model)
+            return self._complete(request)
+        return self._bounded(request, timeout)
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
         """Ask, and get the answer piece by piece; nothing is sent before the first chunk is asked for."""
@@ -240,6 +236,9 @@ class HttpProvider(ABC):
 
     def _timeout_of(self, request: CompletionRequest) -> Timeout:
         return for_call(self.settings.timeout, request.timeout) if request.timeout else self.settings.timeout
+
+    async def _bounded(self, request: CompletionRequest, timeout: Timeout) -> CompletionResponse:
+        return await bounded(self._complete(request), timeout, provider=self.name, model=request.model)
 
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:

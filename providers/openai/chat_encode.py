@@ -74,11 +74,17 @@ def encode(
         body["stream_options"] = {"include_usage": True}
         if dialect.obfuscation:  # padding against eavesdroppers that guess by length; costs bytes
             body["stream_options"]["include_obfuscation"] = False
-    kept = {key: value for key, value in body.items() if value is not None and key not in dialect.never}
-    if not HINTS.isdisjoint(kept):
+    return _sendable(body, request, dialect)
+
+
+def _sendable(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> dict[str, Any]:
+    """The body without what is not said here, and with what is the caller's own; it is changed."""
+    if None in body.values() or not dialect.never.isdisjoint(body):  # as in few
+        body = {key: value for key, value in body.items() if value is not None and key not in dialect.never}
+    if not HINTS.isdisjoint(body):
         for key in left_out(request, dialect):
-            kept.pop(key, None)
-    return {**kept, **request.extra_body} if request.extra_body else kept
+            body.pop(key, None)
+    return {**body, **request.extra_body} if request.extra_body else body
 
 
 def _add_hints(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:

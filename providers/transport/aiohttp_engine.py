@@ -11,7 +11,7 @@ import providers.transport.certificates  # noqa: F401 - it imports aiohttp, fast
 
 # isort: split
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 from typing import cast
 
@@ -82,16 +82,17 @@ class AiohttpEngine:
         pools = self._pools
         if pools is None or pools.closed or asyncio.get_running_loop() is not self._loop:
             pools = await self._open(is_tls=url.startswith("https:"))
-        connector = pools.current()
         try:
             target = pools.target(url)
-            connection = await connector.connect(target.wanted, [], self._timeout(connect))
+            connection = pools.idle(target)
+            if connection is None:
+                connection = await pools.new(target, self._timeout(connect))
         except _FAILURES as error:
             raise _as_ours(error, url) from error
         protocol = cast(HttpConnection, connection.protocol)
         try:
-            head = target.head(method, headers, body, closes=connector.force_close)
-            message, content = await protocol.ask(head, body or b"", among=len(connector._acquired))
+            head = target.head(method, headers, body, closes=protocol.is_for_one)
+            message, content = await protocol.ask(head, body or b"", among=pools.in_use)
         except BaseException as error:
             connection.close()
             if not isinstance(error, _FAILURES):
@@ -101,7 +102,7 @@ class AiohttpEngine:
                 pools.distrust()
                 raise StaleConnection(str(failure)) from error
             raise failure from error
-        return _AiohttpAnswer(message, content, connection, self._answers)
+        return _AiohttpAnswer(message, content, connection, partial(pools.give_back, target), self._answers)
 
     async def aclose(self) -> None:
         keeper, self._keeper, self._pools = self._keeper, None, None
@@ -147,24 +148,36 @@ async def _kept(pools: Pools) -> AsyncGenerator[Pools, None]:
 class _AiohttpAnswer:
     """Closing it before its end closes the connection at once."""
 
-    __slots__ = ("_connection", "_content", "_finished", "_others", "headers", "status")
+    __slots__ = ("_connection", "_content", "_finished", "_give_back", "_others", "headers", "status")
 
     def __init__(
         self,
         message: RawResponseMessage,
         content: aiohttp.StreamReader,
         connection: Connection,
+        give_back: Callable[[Connection], None],
         others: set[_AiohttpAnswer],
     ) -> None:
         self._content = content
         self._connection: Connection | None = connection
         self._finished = False
+        self._give_back = give_back
         self._others = others
         self.status = message.code
         headers = {name.lower(): value for name, value in message.headers.items()}
         self.headers = headers if len(headers) == len(message.headers) else joined(list(message.headers.items()))
-        others.add(self)
-        content.on_eof(self._release)
+        if content.is_eof():  # as of most plain answers
+            self._release()
+        else:
+            others.add(self)
+            content.on_eof(self._release)
+
+    def rest(self) -> bytes | None:
+        content = self._content
+        if not content.is_eof() or content.exception() is not None:
+            return None
+        self._others.discard(self)
+        return content.read_nowait()
 
     async def read_some(self) -> bytes:
         content = self._content
@@ -192,7 +205,7 @@ class _AiohttpAnswer:
         """The body is here: others may use the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.release()
+            self._give_back(connection)
 
     def _close(self) -> None:
         self._others.discard(self)

@@ -74,6 +74,10 @@ class RawResponse(Protocol):
     status: int
     headers: dict[str, str]
 
+    def rest(self) -> bytes | None:
+        """All that is still to be read, where it is here to its end; else None."""
+        ...
+
     async def read_some(self) -> bytes:
         """The next bytes of the body, as they are sent; empty at its end."""
         ...

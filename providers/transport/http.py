@@ -69,22 +69,26 @@ class HttpResponse:
             yield data
 
     async def read(self) -> bytes:
-        """The whole body, at most 64 MiB; raises like `chunks`."""
-        parts: list[bytes] = []
-        size, packed = 0, "content-encoding" in self.headers
+        """The body, or what is left of it, at most 64 MiB; raises like `chunks`."""
+        packed = "content-encoding" in self.headers
+        if not (packed or self._came) and (rest := self._answer.rest()) is not None:
+            return self._bounded(rest, len(rest))
+        parts = [self._came[self._at :]]
+        size = len(parts[0])
         try:
             while data := await (self._some() if packed else self._answer.read_some()):
-                parts.append(data)
                 size += len(data)
-                if size > MAX_BODY:
-                    raise ProviderError(
-                        ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name
-                    )
+                parts.append(self._bounded(data, size))
         except CarrierError as error:
             raise _failure(error, self._name, "") from None
         finally:
             await self._answer.aclose()
         return b"".join(parts)
+
+    def _bounded(self, data: bytes, size: int) -> bytes:
+        if size > MAX_BODY:
+            raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name)
+        return data
 
     async def beginning(self, most: int) -> bytes:
         """At most so many bytes of the body; none where it cannot be read."""
@@ -247,20 +251,25 @@ class HttpClient:
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
             sent = {**self._headers, **_by_name(headers), **({} if body is None else _JSON)}
+        others = sent
+        url = self._url(path)
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:
-                if authorize is None:
-                    answer = await self._send(method, path, body, sent, within)
-                else:
-                    who = await authorize(method, self._url(path), body)
+                if authorize is not None:
+                    who = await authorize(method, url, body)
                     _check(who, ErrorCode.AUTHENTICATION, self._name)
-                    answer = await self._send(method, path, body, {**who, **sent}, within)
-            except ProviderError as error:
-                if last or error.code is not ErrorCode.CONNECTION_FAILED:
-                    raise
+                    sent = {**who, **others}
+                answer = HttpResponse(await self._carrier.send(method, url, sent, body, within), self._name)
+            except (CarrierError, ProviderError) as error:
+                failure = _failure(error, self._name, self._where) if isinstance(error, CarrierError) else error
+                if last or failure.code is not ErrorCode.CONNECTION_FAILED:
+                    raise failure from None
                 await asyncio.sleep(_backoff(retry))
                 continue
+            if answer.status in _REDIRECTS:
+                await answer.aclose()
+                raise self._redirected(answer)
             wait = None if last else _wait(answer, retry)
             if wait is None:
                 return answer
@@ -271,19 +280,6 @@ class HttpClient:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._carrier.aclose()
-
-    async def _send(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], connect: float | None
-    ) -> HttpResponse:
-        try:
-            answer = await self._carrier.send(method, self._url(path), headers, body, connect)
-        except CarrierError as error:
-            raise _failure(error, self._name, self._where) from None
-        response = HttpResponse(answer, self._name)
-        if response.status in _REDIRECTS:
-            await response.aclose()
-            raise self._redirected(response)
-        return response
 
     def _redirected(self, response: HttpResponse) -> ProviderError:
         try:

@@ -170,6 +170,9 @@ class _HttpxAnswer:
         self.status = answer.status_code
         self.headers = joined(answer.headers.multi_items())
 
+    def rest(self) -> None:
+        return None  # httpx reads when it is asked
+
     async def read_some(self) -> bytes:
         try:
             if self._pieces is None:

@@ -138,6 +138,29 @@ async def test_what_comes_between_two_requests_answers_neither() -> None:
     assert server.connections == 2
 
 
+async def test_a_connection_that_nobody_uses_is_closed(monkeypatch: pytest.MonkeyPatch, every_carrier: str) -> None:
+    if every_carrier == "httpx":
+        pytest.skip("httpx's transport closes none before it is asked for another")
+    monkeypatch.setattr("providers.transport.aiohttp_pools.IDLE", 0.0)
+    async with serving(OK) as server:
+        http = client(server.url)
+        await ask(http)
+        await server.ended.wait()
+        assert await ask(http) == (200, b"{}")
+        await http.aclose()
+    assert server.connections == 2
+
+
+async def test_what_is_left_of_a_body_is_all_of_it() -> None:
+    """Also where more came at once than is given at a time."""
+    body = b"0123456789abcdef" * 3000
+    async with serving(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)) as server:
+        http = client(server.url)
+        answer = await http.open("POST", "/chat", b"{}")
+        assert await answer.read_some() + await answer.read() == body
+        await http.aclose()
+
+
 async def test_a_body_without_length_ends_with_its_connection() -> None:
     async with serving(b"HTTP/1.1 200 OK\r\n\r\nsome", requests=1) as server:
         assert await ask(client(server.url)) == (200, b"some")
