@@ -6,6 +6,7 @@ comparison with other routers is `python -m benchmarks.compare` (`make bench`).
 
 from __future__ import annotations
 
+import argparse
 import resource
 import statistics
 import subprocess
@@ -33,6 +34,10 @@ def _cpu(code: str) -> float:
 
 
 def main() -> None:
+    options = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.parse_args()
     for module in ("router", "providers", "router.router"):
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
     for part in PARTS:

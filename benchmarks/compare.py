@@ -95,7 +95,11 @@ class Worker:
 
 
 def _env() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    """Ours, without proxies; what is compiled is written, so that only the first process of a fresh clone compiles."""
+    dropped = "PYTHONDONTWRITEBYTECODE"
+    kept = {
+        name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and name != dropped
+    }
     return {**kept, "PYTHONPATH": str(ROOT), "SIGNALBOX_RUNTIME_DIR": f"{tempfile.gettempdir()}/signalbox-bench"}
 
 
