@@ -51,7 +51,7 @@ _PIECE = 100_000  # characters; tiktoken's regular expression overflows its stac
 ESTIMATE_MARGIN = 0.35
 COUNTED_MARGIN = 0.1  # a model's own overhead for tools and reasoning, which its tokenizer does not tell
 IMAGE_TOKENS = 1_600  # an estimate at the upper end; the size of an image is not looked at
-_WIDE = re.compile("[\u2e80-\U0010ffff]+")
+_WIDE = re.compile("[^\0-\u2e7f]+")  # from U+2E80 on; written so, it takes four times as long to compile
 _BYTES_PER_PAGE = 3_000
 _TOKENS_PER_PAGE = 1_500
 

@@ -14,7 +14,7 @@ from router.config.yaml_reader import core_scalar
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _FORM = "06:00, monday, monday 06:00, 15 (a day of the month), or 15 06:00"
-_RESETS = re.compile(r"(?:(?P<day>[a-z]+|[0-9]{1,2})(?:\s+|$))?(?:(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}))?")
+_RESETS = r"(?:(?P<day>[a-z]+|[0-9]{1,2})(?:\s+|$))?(?:(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}))?"
 _BY = ("user", "namespace", "key")
 
 
@@ -47,7 +47,7 @@ class ResetTime(NamedTuple):
 def _resets(value: Any) -> ResetTime:
     value = core_scalar(value) if isinstance(value, Expanded) and value.plain else value
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    found = _RESETS.fullmatch(text) if text else None
+    found = re.fullmatch(_RESETS, text) if text else None
     if found is None:
         raise ValueError(f"this must be when a period begins, such as {_FORM}")
     day, hour, minute = found["day"], int(found["hour"] or 0), int(found["minute"] or 0)

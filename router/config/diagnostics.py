@@ -15,7 +15,7 @@ from providers.printable import one_line, printable
 Path_ = tuple[str | int, ...]
 
 _REFERENCE = r"""(?:["']?\$\{[A-Za-z_0-9]+\}["']?|["']?\$\{file:[^}]*\}["']?)"""
-_PURE = re.compile(_REFERENCE)
+_PURE = _REFERENCE
 
 MAX_SOURCE = 1000  # characters of a line that is shown
 _MAX_WAY = 20  # names of a way that are told
@@ -30,24 +30,25 @@ _SECRET_NAME = (
     r"(?:[\w.-]{0,60}(?:api[_.-]?key|secret|passw|passphrase|credential|authori[sz]ation|bearer)[\w.-]{0,60}"
     r"|(?!first_token\b)[\w.-]{0,60}[_.-](?:key|token|auth)|keys?|token|auth|headers|options)"
 )
-_KEY_VALUE = re.compile(
+_KEY_VALUE = (
+    r"(?i)"
     rf"""(?P<head>(?<![\w.-]){_SECRET_NAME}["']?\s*:\s*)"""
     rf"""(?P<value>\[\s*(?:{_REFERENCE}\s*(?:,\s*)?)*\](?=\s*(?:}}|,\s*(?-i:[a-z_]+)\s*:|$))|"""
-    r"""[\[{].*|"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|\$\{[^}]*\}?(?=[\s,}\]]|$)|.+)""",
-    re.IGNORECASE,
+    r"""[\[{].*|"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?|\$\{[^}]*\}?(?=[\s,}\]]|$)|.+)"""
 )
-_SECRET_BLOCK = re.compile(
-    rf"""\s*(?:-\s+)*["']?{_SECRET_NAME}["']?\s*:\s*(?:[&!|>]\S*\s+)*(?:[&!|>\#].*)?""", re.IGNORECASE
+_SECRET_BLOCK = (
+    r"(?i)"
+    rf"""\s*(?:-\s+)*["']?{_SECRET_NAME}["']?\s*:\s*(?:[&!|>]\S*\s+)*(?:[&!|>\#].*)?"""
 )
-_ENTRY = re.compile(r"""(?P<head>\s*(?:-\s+)*(?:[\w.-]+\s*:\s+(?=["']?\$\{[A-Za-z_0-9]+\}["']?$))?)(?P<value>\S.*)""")
-_CREDENTIAL = re.compile(
+_ENTRY = r"""(?P<head>\s*(?:-\s+)*(?:[\w.-]+\s*:\s+(?=["']?\$\{[A-Za-z_0-9]+\}["']?$))?)(?P<value>\S.*)"""
+_CREDENTIAL = (
+    r"(?i)"
     r"(?<=://)[^@\s]{1,300}(?=@)|(?<=bearer )\s*[^\s$\"']+|\b(?:g?sk|sb)[-_][\w-]{16,}|(?<=[?&]key=)[^&\s\"']+"
-    r"|(?<=token=)[^&\s\"']+",
-    re.IGNORECASE,
+    r"|(?<=token=)[^&\s\"']+"
 )
 # What follows the path of an address, and each value in it.
-_AFTER_PATH = re.compile(r"""(?<=://)(?P<head>[^\s"'?#]{1,500})(?P<rest>[?#][^\s"']+)""")
-_QUERY_VALUE = re.compile(r"(?P<head>(?:[?&]api-version=[^&#]*|[?&#](?:[^=&#]*=)?))(?P<value>[^&#]*)")
+_AFTER_PATH = r"""(?<=://)(?P<head>[^\s"'?#]{1,500})(?P<rest>[?#][^\s"']+)"""
+_QUERY_VALUE = r"(?P<head>(?:[?&]api-version=[^&#]*|[?&#](?:[^=&#]*=)?))(?P<value>[^&#]*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +205,9 @@ class Findings:
         if len(text) > MAX_SOURCE:
             return ""
         text = self._secrets.blanked(text.replace("\t", " "))
-        text = _KEY_VALUE.sub(_blank, text)
+        text = re.sub(_KEY_VALUE, _blank, text)
         if line in below_secrets and line not in self._known:
-            text = _ENTRY.sub(_blank, text)
+            text = re.sub(_ENTRY, _blank, text)
         return one_line(_without_credentials(text))
 
 
@@ -246,7 +247,7 @@ def _lines_of_secrets(lines: list[str]) -> frozenset[int]:
         if deeper or not line.strip():
             found.add(number)
         else:
-            head = indent if len(line) <= MAX_SOURCE and _SECRET_BLOCK.fullmatch(line) else None
+            head = indent if len(line) <= MAX_SOURCE and re.fullmatch(_SECRET_BLOCK, line) else None
     return frozenset(found)
 
 
@@ -255,13 +256,13 @@ def _shortened(text: str) -> str:
 
 
 def _without_credentials(text: str) -> str:
-    text = _CREDENTIAL.sub(lambda match: "*" * len(match[0]), text)
-    return _AFTER_PATH.sub(lambda match: match["head"] + _QUERY_VALUE.sub(_blank, match["rest"]), text)
+    text = re.sub(_CREDENTIAL, lambda match: "*" * len(match[0]), text)
+    return re.sub(_AFTER_PATH, lambda match: match["head"] + re.sub(_QUERY_VALUE, _blank, match["rest"]), text)
 
 
 def has_credential(text: str) -> bool:
     """Whether something in it has the form of a key."""
-    return _CREDENTIAL.search(text) is not None
+    return re.search(_CREDENTIAL, text) is not None
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -273,7 +274,7 @@ def _blank(match: re.Match[str]) -> str:
 
 def is_variable(value: str) -> bool:
     """Whether this is one variable or secret file and nothing else, so that showing it gives nothing away."""
-    return _PURE.fullmatch(value.strip()) is not None
+    return re.fullmatch(_PURE, value.strip()) is not None
 
 
 def _items(value: str) -> list[str]:

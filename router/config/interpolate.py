@@ -16,12 +16,12 @@ from router.config.files import Contents, NoContent
 
 MAX_SECRET_BYTES = 64 * 1024
 MAX_FILLED_IN = 16 * 1024 * 1024  # characters of all values of a file, whatever its variables hold
-_TOKEN = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PATH = re.compile(r"[\w .,+=@:~/\\-]{1,255}")
+_TOKEN = r"\$\$|\$\{([^}]*)\}|\$\{"
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PATH = r"[\w .,+=@:~/\\-]{1,255}"
 # What a key has and a name has not: long runs of letters with a digit, or letters and digits that alternate.
-_RANDOM = re.compile(r"(?=[A-Za-z]{0,40}[0-9])[A-Za-z0-9]{20}|[A-Za-z0-9]{40}")
-_ALTERNATING = re.compile(r"(?<=[A-Za-z])[0-9]|(?<=[0-9])[A-Za-z]")
+_RANDOM = r"(?=[A-Za-z]{0,40}[0-9])[A-Za-z0-9]{20}|[A-Za-z0-9]{40}"
+_ALTERNATING = r"(?<=[A-Za-z])[0-9]|(?<=[0-9])[A-Za-z]"
 
 
 class Unset(ValueError):
@@ -120,7 +120,7 @@ class Interpolator:
         """
         if text not in self._expanded:
             try:
-                self._expanded[text] = _TOKEN.sub(self._replace, text)
+                self._expanded[text] = re.sub(_TOKEN, self._replace, text)
             except ValueError as error:
                 self._expanded[text] = error
         made = self._expanded[text]
@@ -144,7 +144,7 @@ class Interpolator:
         if inside.startswith("file:"):
             return self._file(inside.removeprefix("file:"))
         name, has_default, default = inside.partition(":-")
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(_NAME, name):
             # What stands there may be a key that somebody put into the braces: it is not repeated.
             raise ValueError("what ${…} holds is no variable: write ${NAME}, ${NAME:-default} or ${file:/path}")
         value = self._env.get(name, "")
@@ -182,9 +182,9 @@ class Interpolator:
 
 def is_path(written: str) -> bool:
     """Whether this reads as the path of a file: people paste keys into the braces, and those are not repeated."""
-    if not _PATH.fullmatch(written) or has_credential(written):
+    if not re.fullmatch(_PATH, written) or has_credential(written):
         return False
     return not any(
-        len(part) >= 20 and (_RANDOM.search(part) or len(_ALTERNATING.findall(part)) >= 4)
+        len(part) >= 20 and (re.search(_RANDOM, part) or len(re.findall(_ALTERNATING, part)) >= 4)
         for part in re.split(r"[/\\]", written)
     )

@@ -7,21 +7,21 @@ import re
 _NAME = r"[A-Za-z_][A-Za-z0-9_.]{0,100}"
 # A variable: of a shell ($NAME, $(NAME), %NAME%, $env:NAME), LiteLLM (os.environ/NAME), Python, Node, Jinja, Mustache,
 # GitHub Actions, opencode ({env:NAME}); or its name alone.
-_VARIABLE = re.compile(
+_VARIABLE = (
     r"\$?\(?\s{0,4}\$?\{{0,3}\s{0,4}(?i:(?:os\.environ|process\.env|env|environ|secrets?|vault)\s{0,4}(?:://|[./:\[]))?"
     rf"\s{{0,4}}({_NAME})\s{{0,4}}[\}}\]]{{0,3}}\)?"
     rf"|%({_NAME})%"
     rf"|os\.(?:environ|getenv|environ\.get)\s{{0,4}}[\[(]\s{{0,4}}[\"']?({_NAME})[\"']?\s{{0,4}}[\])]"
 )
-_MARKED = re.compile(r"[$({%]|(?:os\.|process\.env|env|environ|secrets?|vault)[./:\[]|os\.", re.IGNORECASE)
-_LIKE_A_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN|SECRET)")
-_SURELY_A_NAME = re.compile(r"[A-Z]+(?:_[A-Z0-9]+)*")
-_FILE = re.compile(r"(?:\$\()?file:\S.*")
-_PLACEHOLDER = re.compile(
+_MARKED = r"(?i)[$({%]|(?:os\.|process\.env|env|environ|secrets?|vault)[./:\[]|os\."
+_LIKE_A_VARIABLE = r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:KEY|TOKEN|SECRET)"
+_SURELY_A_NAME = r"[A-Z]+(?:_[A-Z0-9]+)*"
+_FILE = r"(?:\$\()?file:\S.*"
+_PLACEHOLDER = (
+    r"(?i)"
     r"<.*>|\[.*\]|(?:[a-z]{1,6}-){0,3}(?:\.{3,}|…|x{3,}|\*{3,})\S*"
     r"|(?:\S{0,20}[-_ ])?your[-_ ].*|change[-_ ]?me|replace[-_ ]?(?:me|this|with).*|to[-_ ]?do"
-    r"|(?:insert|enter|put|add)[-_ ].*key.*",
-    re.IGNORECASE,
+    r"|(?:insert|enter|put|add)[-_ ].*key.*"
 )
 
 
@@ -33,15 +33,16 @@ def remedy(value: str, provider: str) -> str | None:
     text = value.strip()
     if len(text) > 200:
         return None
-    if _FILE.fullmatch(text):
+    if re.fullmatch(_FILE, text):
         return "a file with the key is written ${file:/path}"
-    if _PLACEHOLDER.fullmatch(text):
+    if re.fullmatch(_PLACEHOLDER, text):
         return f"this is a placeholder and no key: set a variable, and write ${{{_usual(provider)}}}"
-    found = _VARIABLE.fullmatch(text) if _MARKED.match(text) else _LIKE_A_VARIABLE.fullmatch(text)
+    found = re.fullmatch(_VARIABLE, text) if re.match(_MARKED, text) else re.fullmatch(_LIKE_A_VARIABLE, text)
     if found is None:
         return None
     name = next((part for part in found.groups() if part), found[0]).rpartition(".")[2]
-    name = name if _SURELY_A_NAME.fullmatch(name) else "NAME"  # another one may be a key that begins with a dollar sign
+    if not re.fullmatch(_SURELY_A_NAME, name):
+        name = "NAME"  # another one may be a key that begins with a dollar sign
     return f"this would be sent as the key itself: a variable is written ${{{name}}} (a dollar sign is $$)"
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 
-from providers.credentials import aws, entra, google
 from providers.credentials.command import words_of
 from router.config.diagnostics import Findings
 from router.config.key_forms import remedy
+from router.config.shorthand import WITHOUT_SETTINGS
 from router.config.yaml_reader import Node
-
-_MODULES = {"entra": entra.MODULES, "google": google.MODULES, "aws": aws.MODULES}  # by source, and by extra
 
 
 def check_keys(provider: Node, findings: Findings, *, is_left_out: bool) -> None:
@@ -30,7 +29,7 @@ def check_keys(provider: Node, findings: Findings, *, is_left_out: bool) -> None
         key = node.get("key")
         if key is not None and type(key.value) is str and not key.unset:  # as it is written, without a variable
             told = remedy(key.value, str(provider.path[-1]))
-            if key.value in _MODULES:
+            if key.value in WITHOUT_SETTINGS:
                 told = f"this would be sent as the key itself: that source is written {{{key.value}: default}}"
             if told is not None:
                 findings.add(key.place, key.path, told)
@@ -51,8 +50,8 @@ def _keys(provider: Node) -> Iterator[Node]:
 
 
 def _check_source(key: Node, findings: Findings) -> None:
-    for name, modules in _MODULES.items():
-        if (source := key.get(name)) is not None and not all(map(_is_installed, modules)):
+    for name in WITHOUT_SETTINGS:  # each is a module, and an extra
+        if (source := key.get(name)) is not None and not all(map(_is_installed, _needed(name))):
             text = f"{name} needs its extra: pip install 'llm-signalbox[{name}]'"
             findings.add(source.key_at, source.path, text)
     command = key.get("command")
@@ -66,6 +65,11 @@ def _check_source(key: Node, findings: Findings) -> None:
     if isinstance(program, str) and not first.unset and shutil.which(program) is None:
         text = "there is no such program here: calls would fail"
         findings.add(first.place, first.path, text, severity="warning")
+
+
+def _needed(source: str) -> tuple[str, ...]:
+    modules: tuple[str, ...] = import_module(f"providers.credentials.{source}").MODULES
+    return modules
 
 
 def _is_installed(module: str) -> bool:

@@ -12,8 +12,8 @@ from router.config.yaml_reader import core_scalar
 _FORM = "host:port, [ipv6]:port, :port (every address of this machine) or unix:/path"
 _LAST_PORT = 65_535
 _NO_PORT = f"a port is a number from 0 to {_LAST_PORT}; 0 takes any that is free"
-_PORT = re.compile(r"[0-9]{1,5}")
-_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
+_PORT = r"[0-9]{1,5}"
+_HOST = r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*"
 _LONGEST_PATH = 103  # bytes of a socket's path: what macOS takes; Linux takes 107 (unix(7))
 
 
@@ -98,12 +98,12 @@ def read_address(text: object) -> Address:
         return Address(path=_path(text.removeprefix("unix:")))
     if "://" in text or "/" in text:
         raise ValueError(f"an address to listen on has no http:// and no path: write {_FORM}")
-    if _PORT.fullmatch(text):
+    if re.fullmatch(_PORT, text):
         return read_address(int(text))
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         raise ValueError(f"the port is missing: write {_FORM}")
-    if not _PORT.fullmatch(port) or int(port) > _LAST_PORT:
+    if not re.fullmatch(_PORT, port) or int(port) > _LAST_PORT:
         raise ValueError(_NO_PORT)
     return Address(_host(host), int(port))
 
@@ -120,7 +120,7 @@ def _host(written: str) -> str:
         if bare == written:
             raise ValueError("an IPv6 address stands in brackets: [::1]:port")
         return bare
-    if written and not _HOST.fullmatch(written):
+    if written and not re.fullmatch(_HOST, written):
         raise ValueError(f"what stands before the port is no host: write {_FORM}")
     if re.fullmatch(r"[0-9.]+", written):
         try:

@@ -26,7 +26,7 @@ from router.config.yaml_reader import Node, core_scalar
 
 MAX_TIERS = 200  # of one chain: a request tries a few
 MAX_TOLD = 9  # names of providers that a message lists
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = r"[a-z0-9][a-z0-9._-]*"
 
 
 def check_names(root: Node, disabled: Mapping[str, str], aliases: Collection[str], findings: Findings) -> None:
@@ -56,7 +56,7 @@ class _Rules:
     def check(self) -> None:
         for entries in (self._providers, self._models):
             for name, node in entries.items():
-                if not _NAME.fullmatch(name):
+                if not re.fullmatch(_NAME, name):
                     self._error(node, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=node.key_at)
         for node in self._providers.values():
             self._provider(node)

@@ -21,15 +21,15 @@ from router.config.units import count
 from router.config.yaml_reader import Node, core_scalar
 
 LEAST_KEY = 20  # characters: shorter ones can be guessed
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = r"[a-z0-9][a-z0-9._-]*"
 _NO_NAME = "anonymous"  # what callers without a key are called
-_SENDABLE = re.compile(r"[!-~]+")  # what a header takes without escapes (RFC 9110, section 5.5)
+_SENDABLE = r"[!-~]+"  # what a header takes without escapes (RFC 9110, section 5.5)
 _MOST_WORKERS = 256  # whose ports are compared
 _MAX_COMPARISONS = 10_000  # of names with patterns: beyond 140 patterns not all are compared
 # They say what a body is or how it may be answered, or where a request came from: the first are ours, and the second
 # nobody's business.
 _OURS = frozenset({"content-type", "accept", "accept-encoding", "accept-charset", "user-agent", "origin", "referer"})
-_OF_THE_WAY = re.compile(r"x-forwarded-.*|forwarded|via|x-real-ip|true-client-ip|(?:cf|fastly)-.*ip|x-client-ip")
+_OF_THE_WAY = r"x-forwarded-.*|forwarded|via|x-real-ip|true-client-ip|(?:cf|fastly)-.*ip|x-client-ip"
 
 
 def why_not_open(address: Address, *, has_keys: bool, has_anonymous: bool) -> str:
@@ -49,7 +49,7 @@ def why_not_open(address: Address, *, has_keys: bool, has_anonymous: bool) -> st
 
 def is_name(text: str) -> bool:
     """Say whether a client may be called so."""
-    return _NAME.fullmatch(text) is not None and text != _NO_NAME
+    return re.fullmatch(_NAME, text) is not None and text != _NO_NAME
 
 
 class ServeRules:
@@ -115,7 +115,7 @@ class ServeRules:
         if not is_path(name):
             text = "a client's name stands here, not its key: write `alice: ${SB_KEY_ALICE}`"
             self._findings.add(client.key_at, client.path[:-1], text)
-        elif not _NAME.fullmatch(name):
+        elif not re.fullmatch(_NAME, name):
             self._error(client, f'"{name}" is not a name: use a-z, 0-9, ".", "_" and "-"', at=client.key_at)
         elif name == _NO_NAME:
             self._error(
@@ -142,7 +142,7 @@ class ServeRules:
                 f"a key of {len(key)} characters can be guessed: at least {LEAST_KEY} (`signalbox key NAME` makes one)"
             )
             self._error(node, text)
-        elif not _SENDABLE.fullmatch(key):
+        elif not re.fullmatch(_SENDABLE, key):
             self._error(node, "no client could send this key: it has spaces, line ends or letters beyond ASCII in it")
 
     def _same_keys(self, clients: Mapping[str, Node]) -> None:
@@ -302,7 +302,7 @@ class ServeRules:
             self._error(
                 node, f'the header "{shown(node.value)}" goes on to no vendor: it belongs to the client\'s connection'
             )
-        elif _OF_THE_WAY.fullmatch(name):
+        elif re.fullmatch(_OF_THE_WAY, name):
             self._error(node, f'the header "{shown(node.value)}" goes on to no vendor: it says where the client is')
 
     def _file(self, node: Node | None) -> None:

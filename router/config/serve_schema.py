@@ -19,9 +19,9 @@ CacheControl: TypeAlias = Literal["use", "skip", "refresh", "only"]
 
 MAX_ADDRESSES = 64  # to listen on
 DEFAULT_ADDRESS = Address("127.0.0.1", 4180)
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token of RFC 9110, section 5.6.2
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_SHA256 = r"[0-9a-fA-F]{64}"
+_HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # a token of RFC 9110, section 5.6.2
+_SCHEME = r"[a-z][a-z0-9+.-]*"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -31,7 +31,7 @@ def _one_or_more(value: Any) -> Any:
 
 
 def _sha256(value: Any) -> str:
-    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_SHA256, value):
         raise ValueError("this must be the SHA-256 of a key, 64 hex digits: `signalbox key NAME` prints a new one")
     return value.lower()
 
@@ -51,7 +51,7 @@ def _origin(value: Any) -> str:
         raise ValueError(form) from None
     if "*" in value:
         raise ValueError("an origin is written out, without a *; a * alone lets all pages in")
-    if not _SCHEME.fullmatch(parts.scheme) or not host or parts.username is not None or not value.isprintable():
+    if not re.fullmatch(_SCHEME, parts.scheme) or not host or parts.username is not None or not value.isprintable():
         raise ValueError(form)
     if parts.path or parts.query or parts.fragment or " " in value:
         raise ValueError(f"{form} (nor a / at its end)")
@@ -61,7 +61,7 @@ def _origin(value: Any) -> str:
 
 
 def _header(value: Any) -> str:
-    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_HEADER, value):
         raise ValueError("this must be the name of a header, such as anthropic-beta")
     return value.lower()
 

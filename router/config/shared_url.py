@@ -39,7 +39,7 @@ _MISTAKEN = {  # what others call it, and how it is written here
     "https": "rediss://host:6379/0; an address for HTTP is another interface of the server",
 }
 _PORTS = {"server": 6379, "sentinel": 26379, "cluster": 6379}
-_HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s\[\]:/]+)(?::(?P<port>[0-9]{1,5}))?")
+_HOST = r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s\[\]:/]+)(?::(?P<port>[0-9]{1,5}))?"
 
 
 def _one_of(*values: str) -> Callable[[str], str]:
@@ -143,7 +143,7 @@ def _hosts(netloc: str, by: By) -> tuple[tuple[str, int], ...]:
         raise _wrong("the host is missing")
     hosts = []
     for one in netloc.split(","):
-        match = _HOST.fullmatch(one)
+        match = re.fullmatch(_HOST, one)
         port = int((match and match["port"]) or _PORTS[by])
         if match is None or not 0 < port < 65_536:
             raise _wrong("a host or port can't be read", is_password=True)

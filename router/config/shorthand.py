@@ -9,7 +9,7 @@ from router.config.diagnostics import Findings
 from router.config.yaml_reader import Node
 
 _ROUNDED = 1.0  # percent by which thirds and the like may miss 100
-_PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_PERCENT = r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*"
 _OF_TARGETS = ("model", "weight", "params")
 WITHOUT_SETTINGS = ("entra", "google", "aws")  # sources of keys that may be `default`
 _OWNERS = ("providers", "models", "routes")
@@ -195,7 +195,7 @@ def _target(item: Node) -> Node:
 
 def _is_weight(value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number or (isinstance(value, str) and _PERCENT.fullmatch(value) is not None)
+    return is_number or (isinstance(value, str) and re.fullmatch(_PERCENT, value) is not None)
 
 
 def _weighted(name: str, weight: Node) -> Node:
@@ -207,7 +207,7 @@ def _percents(weights: list[Node], targets: int) -> float:
 
     With a 0 among them one is being drained: what is left need be no whole.
     """
-    found = [_PERCENT.fullmatch(weight.value) if isinstance(weight.value, str) else None for weight in weights]
+    found = [re.fullmatch(_PERCENT, weight.value) if isinstance(weight.value, str) else None for weight in weights]
     if found and len(found) == targets and all(found):
         for weight, match in zip(weights, found, strict=True):
             weight.value = float(match[1]) if match else weight.value

@@ -21,7 +21,7 @@ from router.config.yaml_reader import core_scalar
 
 _PROXY_FORM = "this must be an http:// or https:// address, such as http://localhost:3128, or off for none"
 _CODES = ", ".join(("any", *(code for code in ErrorCode if code != ErrorCode.CANCELLED)))  # that may be named
-_GO_DURATION = re.compile(r"[-+]?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+")
+_GO_DURATION = r"[-+]?([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+"
 
 
 def _scalar(value: Any) -> Any:
@@ -182,7 +182,7 @@ def _keep_alive(value: Any) -> str | int:
     value = _scalar(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if not isinstance(value, str) or not _GO_DURATION.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_GO_DURATION, value):
         raise ValueError("this must be a duration, such as 5m or 1h30m, a number of seconds, or -1 for ever")
     return str(value)
 

@@ -33,9 +33,9 @@ _DAYS_OTHERWISE = {
 }
 ENDLESS = 2**63 - 1  # tokens
 DAY = 24 * 60  # minutes
-_BOUND = re.compile(r"(>=|<=|>|<)\s*(\S+)")
-_RANGE = re.compile(r"(\S+?)\s*-\s*(\S+)")
-_HOURS = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})")
+_BOUND = r"(>=|<=|>|<)\s*(\S+)"
+_RANGE = r"(\S+?)\s*-\s*(\S+)"
+_HOURS = r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})"
 _SHORT = tuple(day[:3] for day in WEEKDAYS)
 _BOUNDS_FORM = 'this must be a bound or a range of tokens, in quotes: "> 32k", "<= 8000" or "8k - 32k"'
 _HOURS_FORM = "this must be hours of the day, such as 22:00-06:00"
@@ -63,11 +63,11 @@ class Window(NamedTuple):
 
 def _bounds(value: Any) -> TokenBounds:
     text = value.strip() if isinstance(value, str) else ""
-    if found := _BOUND.fullmatch(text):
+    if found := re.fullmatch(_BOUND, text):
         sign, number = found[1], _count(found[2])
         least = number + (sign == ">") if ">" in sign else 0
         most = number - (sign == "<") if "<" in sign else ENDLESS
-    elif found := _RANGE.fullmatch(text):
+    elif found := re.fullmatch(_RANGE, text):
         least, most = _count(found[1]), _count(found[2])
     else:
         raise ValueError(_BOUNDS_FORM)
@@ -86,7 +86,7 @@ def _count(text: str) -> int:
 
 
 def _window(value: Any) -> Window:
-    found = _HOURS.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = re.fullmatch(_HOURS, value.strip()) if isinstance(value, str) else None
     if found is None:
         raise ValueError(_HOURS_FORM)
     hours, minutes = (int(found[1]), int(found[3])), (int(found[2]), int(found[4]))

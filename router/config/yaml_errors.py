@@ -14,12 +14,12 @@ import yaml
 Place = tuple[int, int]
 TOO_DEEP = "nested more than {} levels deep"
 
-_FOLDED = re.compile(r":\s+(>=?\s*[0-9$][^,}#]*)")  # a comparison, which YAML takes for the head of a block
-_NO_SPACE = re.compile(r"\s*(?:- )?[\w.-]+:(?=[^\s/:])")
-_KEY = re.compile(r"\s*(?:- )?[^\s#\"'{\[][^#]*?:(?:\s|$)")
+_FOLDED = r":\s+(>=?\s*[0-9$][^,}#]*)"  # a comparison, which YAML takes for the head of a block
+_NO_SPACE = r"\s*(?:- )?[\w.-]+:(?=[^\s/:])"
+_KEY = r"\s*(?:- )?[^\s#\"'{\[][^#]*?:(?:\s|$)"
 _MERGE = re.compile(r"(<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
-_TABLE = re.compile(r"\s*\[[\w. \"-]+\]\s*$")
-_MARKUP = re.compile(r"\s*<[!?a-zA-Z]")
+_TABLE = r"\s*\[[\w. \"-]+\]\s*$"
+_MARKUP = r"\s*<[!?a-zA-Z]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _conflict(fault: _Fault) -> _Told:
 
 def _other_format(fault: _Fault) -> _Told:
     first = next((line for line in fault.text.splitlines() if line.strip() and not line.startswith("#")), "")
-    kind = "TOML or INI" if _TABLE.match(first) else "HTML or XML" if _MARKUP.match(first) else ""
+    kind = "TOML or INI" if re.match(_TABLE, first) else "HTML or XML" if re.match(_MARKUP, first) else ""
     return ((1, 1), f"this looks like {kind}; the file is written in YAML, such as {_SUCH}") if kind else None
 
 
@@ -121,7 +121,7 @@ def _variable(fault: _Fault) -> _Told:
 
 
 def _comparison(fault: _Fault) -> _Told:
-    folded = _FOLDED.search(fault.source)
+    folded = re.search(_FOLDED, fault.source)
     if folded is None or not folded.start(1) < fault.column <= folded.end():
         return None
     return (fault.line, folded.start(1) + 1), f'a value that begins with > needs quotes: "{folded[1].strip()}"'
@@ -171,13 +171,13 @@ def _bracket(fault: _Fault) -> _Told:
             fault.line,
             fault.column,
         ), f"{fault.found} closes nothing here: {sign} in line {at[0]} needs its {closing}"
-    if fault.line > at[0] and (_KEY.match(fault.source) or not fault.source.strip()):
+    if fault.line > at[0] and (re.match(_KEY, fault.source) or not fault.source.strip()):
         return at, f"{sign} has no {closing}"
     return (fault.line, fault.column), f"a comma is missing before this, or the {closing} of {sign} in line {at[0]}"
 
 
 def _closes_nothing(fault: _Fault) -> _Told:
-    if fault.found not in ("}", "]") or _NO_SPACE.match(fault.source):
+    if fault.found not in ("}", "]") or re.match(_NO_SPACE, fault.source):
         return None
     return (fault.line, fault.column), f"{fault.found} closes nothing: take it out"
 
@@ -194,11 +194,11 @@ def _colon(fault: _Fault) -> _Told:
     if "mapping values are not allowed" not in fault.words:
         return None
     before = fault.source[: fault.column - 1]
-    if (key := _KEY.match(before + " ")) and before[key.end() :].strip():
+    if (key := re.match(_KEY, before + " ")) and before[key.end() :].strip():
         return (fault.line, fault.column), 'text with ": " in it needs quotes: key: "one: two"'
     if (glued := _glued(number, above)) is not None:
         return glued
-    if not _KEY.match(above):
+    if not re.match(_KEY, above):
         return (number, len(above) + 1), f'a colon is missing here: "{above.strip()}:"' if _is_name(above) else (
             "a colon is missing in this line, after its key"
         )
@@ -206,7 +206,7 @@ def _colon(fault: _Fault) -> _Told:
 
 
 def _glued(number: int, line: str) -> _Told:
-    found = _NO_SPACE.match(line)
+    found = re.match(_NO_SPACE, line)
     if found is None:
         return None
     return (number, found.end() + 1), f"a space is missing here, after the colon of {found[0].strip(' -')}"

@@ -6,10 +6,6 @@ from typing import TypedDict
 
 from pydantic import SecretStr
 
-from providers.credentials.aws import AwsSource
-from providers.credentials.command import CommandSource
-from providers.credentials.entra import EntraSource
-from providers.credentials.google import GoogleSource
 from providers.sources import Source
 from router.config.key_schema import KeyConfig
 
@@ -33,14 +29,23 @@ def who(config: KeyConfig | None, url: str | None) -> Who:
 
 
 def _source(config: KeyConfig, url: str) -> Source:
+    # Each is imported here: few files have one.
     if config.entra is not None:
+        from providers.credentials.entra import EntraSource
+
         given = {name: value for name, value in config.entra if value is not None}
         if config.entra.client_secret is not None:
             given["client_secret"] = config.entra.client_secret.get_secret_value()
         return EntraSource(**given)
     if config.google is not None:
+        from providers.credentials.google import GoogleSource
+
         return GoogleSource(**{name: value for name, value in config.google if value is not None})
     if config.aws is not None:
+        from providers.credentials.aws import AwsSource
+
         return AwsSource(**dict(config.aws), url=url)
     assert config.command is not None, "the schema wants one of them"
+    from providers.credentials.command import CommandSource
+
     return CommandSource(config.command, config.ttl)
