@@ -18,8 +18,8 @@ TEXT_CHARS = 4096  # of an error's text that is read and matched
 NAME_CHARS = 200  # of a vendor's code, type or request id
 _ENTRIES = 20  # of a list of errors
 _DEPTH = 6
-_TITLE = re.compile(r"(?is)<title[^>]{0,200}>(.{0,300}?)</title")
-_SLUG = re.compile(r"[A-Za-z][\w.-]{2,60}")
+_TITLE = r"(?is)<title[^>]{0,200}>(.{0,300}?)</title"
+_SLUG = r"[A-Za-z][\w.-]{2,60}"
 _MARKS = frozenset({"success", "type", "x_groq", "base_resp", "code", "error_code", "statusCode"})
 _FINE = (None, 0, 200, "0", "200", "")  # codes of no error
 # AWS's types of errors that say that a token has run out, or a signature is wrong.
@@ -150,7 +150,7 @@ def read_fault(payload: object, depth: int = 0) -> Fault:
     kind = _first(outer, _TYPES)
     if isinstance(error, str):  # a word for the error may have its sentence beside it
         sentence = message_of({key: value for key, value in payload.items() if key != "error"})
-        if sentence and _SLUG.fullmatch(error):
+        if sentence and re.fullmatch(_SLUG, error):
             message, kind = f"{error}: {sentence}", kind or error
     minimax = sub(payload, "base_resp")
     code = minimax.get("status_code") or _first(outer, _CODES)
@@ -223,7 +223,7 @@ def message_of(error: object, depth: int = 0) -> str:
 def _plain_text(text: str) -> str:
     """A page's title instead of its source; other text as it is."""
     text = text[: 2 * TEXT_CHARS]
-    title = _TITLE.search(text)
+    title = re.search(_TITLE, text)
     if title:
         return f"an HTML page: {' '.join(title[1].split())}"
     if text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):

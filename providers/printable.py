@@ -14,7 +14,7 @@ _ZERO_WIDTH = (
     r"\u17b4\u17b5\u115f\u1160\u3164\uffa0\xad"
     r"\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_BAD = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_ZERO_WIDTH}]")
+_BAD = rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_ZERO_WIDTH}]"
 
 
 def printable(text: str) -> str:
@@ -24,7 +24,7 @@ def printable(text: str) -> str:
     """
     if text.isprintable() and text.isascii():
         return text
-    return _BAD.sub(_shown, text.replace("\r\n", "\n"))
+    return re.sub(_BAD, _shown, text.replace("\r\n", "\n"))
 
 
 def one_line(text: str) -> str:
@@ -36,7 +36,7 @@ def one_line(text: str) -> str:
 
 def printable_json(text: str) -> str:
     """JSON whose strings have all of that as escapes: the same value, to whoever reads it."""
-    return text if text.isascii() and "\x7f" not in text else _BAD.sub(_escaped, text)
+    return text if text.isascii() and "\x7f" not in text else re.sub(_BAD, _escaped, text)
 
 
 def _shown(match: re.Match[str]) -> str:

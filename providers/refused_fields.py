@@ -76,15 +76,13 @@ _AS_NAME = (
     r"(?:['\"`\[(]|\b(?:body|function)\.|^|(?:supplied|\b(?:param(?:eter)?|field|argument|input|name|key|option)s?|propert(?:y|ies))"
     r"(?:\(s\))?:? |, ){}(?=['\"`\]):,.]|\s*$| (?:is|was|are|not)\b)"
 )
-_CONDITION = re.compile(
+_CONDITION = (
     r"\bboth\b|together|\bcombin|at the same time|mutually exclusive|incompatible with|\bwh(?:en|ile)\b|\bunless\b"
     r"|\bwith (?!th(?:is|e)\b|your\b|that\b|model)|^function tools with"
 )
 # What follows names what is taken instead.
-_INSTEAD = re.compile(
-    r"\buse\b|\binstead\b|[,;] expected\b|expected one of|supported (?:values|parameters)|did you mean"
-)
-_LIMIT = re.compile(r"range|less than|at most|too large|maximum|exceed")
+_INSTEAD = r"\buse\b|\binstead\b|[,;] expected\b|expected one of|supported (?:values|parameters)|did you mean"
+_LIMIT = r"range|less than|at most|too large|maximum|exceed"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -120,10 +118,10 @@ def refused(error: ProviderError, body: dict[str, Any]) -> tuple[Refusal, ...]:
     text = error.message.lower()
     if error.code is not ErrorCode.UNSUPPORTED or FOREIGN_TURN.search(text):
         return ()
-    named = _named(_INSTEAD.split(text, maxsplit=1)[0], body) or _named(text, body)
+    named = _named(re.split(_INSTEAD, text, maxsplit=1)[0], body) or _named(text, body)
     if not named:
         return _renamed(text, body)
-    if not _CONDITION.search(text):
+    if not re.search(_CONDITION, text):
         return tuple(Refusal(field, value=_value(text, body, field)) for field in named)
     field = named[0]
     others = tuple(
@@ -166,7 +164,7 @@ def _is_named(text: str, field: str) -> bool:
 
 def _renamed(text: str, body: dict[str, Any]) -> tuple[Refusal, ...]:
     for field, other in _OTHER_NAME.items():
-        unknown = UNKNOWN_FIELD.search(text) and not _LIMIT.search(text)
+        unknown = UNKNOWN_FIELD.search(text) and not re.search(_LIMIT, text)
         if field in body and other not in body and _is_named(text, field) and (other in text or unknown):
             return (Refusal(field, other),)
     return ()

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-_MAGIC = re.compile(r"[*?\[]")
+_MAGIC = r"[*?\[]"
 
 
 def is_pattern(text: str) -> bool:
     """Whether a path may match several files."""
-    return _MAGIC.search(text) is not None
+    return re.search(_MAGIC, text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,13 @@ from providers.sources import LIMIT, Issued, NoCredential, lifetime_of
 MOST = 64 * 1024  # bytes of its output
 _SHOWN, _LOOKED_AT = 200, 2_000  # characters of what it complains of
 # What may be secret of that: what is named so, who asks in a URL, and words with a run of letters and digits.
-_NAMED = re.compile(
-    r"(?i)((?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credentials?)[\"']?\s*[=:]\s*)(\"[^\"]*\"?|'[^']*'?|[^\s\"',;&]+)"
+_NAMED = (
+    r"(?i)((?:pass(?:word|wd|phrase)?|pwd|secret|token|key|credentials?)[\"']?\s*[=:]\s*)"
+    r"(\"[^\"]*\"?|'[^']*'?|[^\s\"',;&]+)"
 )
-_IN_URL = re.compile(r"://[^/\s@]+@")
-_WORD = re.compile(r"[\w.~+/=-]+")
-_RUN = re.compile(r"[A-Za-z0-9]{16,}")
+_IN_URL = r"://[^/\s@]+@"
+_WORD = r"[\w.~+/=-]+"
+_RUN = r"[A-Za-z0-9]{16,}"
 _NO_TOKENS = frozenset({"null", "none", "nil", "undefined", "nan", "true", "false"})  # of `jq -r` and the like
 # Names of fields, the best first; the parts of a document where they are looked for.
 _TOKENS = ("token", "access_token", "accessToken", "api_key", "apiKey", "key")
@@ -194,11 +195,11 @@ def _complaint(err: bytes, output: str) -> str:
     said = " ".join(" ".join(lines[-3:]).split())[-_LOOKED_AT:]
     for word in output.split():
         said = scrub(said, word)
-    said = _IN_URL.sub(f"://{HIDDEN}@", _NAMED.sub(rf"\1{HIDDEN}", scrub(said)))
-    said = _WORD.sub(_shown, said)
+    said = re.sub(_IN_URL, f"://{HIDDEN}@", re.sub(_NAMED, rf"\1{HIDDEN}", scrub(said)))
+    said = re.sub(_WORD, _shown, said)
     return f": {said[-_SHOWN:]}" if said else ""
 
 
 def _shown(word: re.Match[str]) -> str:
-    runs = _RUN.findall(word[0])
+    runs = re.findall(_RUN, word[0])
     return HIDDEN if any(not run.isalpha() and not run.isdigit() for run in runs) else word[0]

@@ -38,7 +38,7 @@ _PLACES = {
 
 _USUAL = ("", "providers.*", "models.*", "routes.*", "routes.*.targets.*")  # where a remedy is best written
 _NAMED = ("providers", "models", "routes", "keys")
-_EXAMPLE = re.compile(r"<([^<>]+)>")
+_EXAMPLE = r"<([^<>]+)>"
 
 _OTHER_CACHES = ("type", "kind", "backend", "host", "port", "url", "redis", "redis_url", "password", "db")
 
@@ -284,7 +284,7 @@ def _place(path: tuple[str | int, ...]) -> str:
 
 def _filled(words: str, value: Node) -> str:
     """The words with the number that was written, or else with their example."""
-    return _EXAMPLE.sub(lambda example: _number(value) or example[1], words)
+    return re.sub(_EXAMPLE, lambda example: _number(value) or example[1], words)
 
 
 def _number(value: Node) -> str:

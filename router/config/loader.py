@@ -37,7 +37,7 @@ from router.config.when_rules import check_when
 from router.config.yaml_reader import Node, Place, core_scalar, read_yaml
 from router.patterns import Pattern
 
-_SECRET_FILE = re.compile(r"\$\{file:([^{}]*)\}")
+_SECRET_FILE = r"\$\{file:([^{}]*)\}"
 _HINT = "a routes file is small: is this the right file?"
 _NO_SECRETS = {field.alias or name for name, field in ProviderConfig.model_fields.items()} - {
     *("api_key", "api_keys", "headers", "options")
@@ -325,7 +325,7 @@ def _but(node: Node, known: Set[str]) -> list[Node]:
 
 def _hide_pasted(text: str, findings: Findings) -> None:
     """A key that was pasted in place of a secret file's path is no better off there."""
-    for match in _SECRET_FILE.finditer(text):
+    for match in re.finditer(_SECRET_FILE, text):
         if not is_path(match[1]):
             findings.hide(match[1])
 

@@ -17,7 +17,7 @@ TOO_DEEP = "nested more than {} levels deep"
 _FOLDED = r":\s+(>=?\s*[0-9$][^,}#]*)"  # a comparison, which YAML takes for the head of a block
 _NO_SPACE = r"\s*(?:- )?[\w.-]+:(?=[^\s/:])"
 _KEY = r"\s*(?:- )?[^\s#\"'{\[][^#]*?:(?:\s|$)"
-_MERGE = re.compile(r"(<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
+_MERGE = r"(?m)(<{7}|={7}|>{7})(?: |$)"
 _TABLE = r"\s*\[[\w. \"-]+\]\s*$"
 _MARKUP = r"\s*<[!?a-zA-Z]"
 
@@ -88,7 +88,7 @@ def explain(error: yaml.MarkedYAMLError, text: str, most_levels: int) -> tuple[P
 
 
 def _conflict(fault: _Fault) -> _Told:
-    if (mark := _MERGE.search(fault.text)) is None:
+    if (mark := re.search(_MERGE, fault.text)) is None:
         return None
     return (fault.text.count("\n", 0, mark.start()) + 1, 1), f"a conflict of a merge was left here ({mark[1]})"
 
