@@ -17,7 +17,7 @@ from tests.support.privates import imported, reaches
 KNOWN = {
     "providers/transport/aiohttp_engine.py: content._read_nowait": "what came before a break; aiohttp's public "
     "methods give it no more",
-    "providers/transport/aiohttp_pools.py: _connector._acquired": "how many connections are in use, which aiohttp "
+    "providers/transport/aiohttp_pools.py: self._connector._acquired": "how many connections are in use, which aiohttp "
     "tells nowhere else",
     "providers/transport/aiohttp_pools.py: _ssl_protocol": "what reads in place of a transport with TLS",
     "providers/transport/aiohttp_pools.py: reader._ssl_buffer": "256 KiB of each connection with TLS, about which "
