@@ -57,6 +57,9 @@ def accepted(answer: CompletionResponse, request: CompletionRequest, scrub: Scru
 
 def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
     """The answer, whose names are short and hold no secret that the vendor sends back."""
+    names = f"{answer.model}\n{answer.id}\n{answer.request_id}\n{answer.raw_finish_reason}"
+    if len(names) <= NAME_CHARS and scrub.own(names) == names:  # one look at all, as nearly always
+        return answer
     better = {}
     for field in _NAMES:
         value = getattr(answer, field)

@@ -249,7 +249,8 @@ class Parts:
         self, chain: Chain, request: CompletionRequest, trace: Trace, cache: CacheControl
     ) -> Coroutine[Any, Any, Reply]:
         """Get one whole answer, out of the cache or by a call."""
-        cached = self.cached(chain, cache, trace)
+        plain = cache == "use" and chain.cache is None  # as `cached` finds too, by a call more
+        cached = None if plain else self.cached(chain, cache, trace)
         if cached is None:
             answering: Coroutine[Any, Any, Any] = self.engine.complete(chain, request, trace)
         else:

@@ -189,7 +189,8 @@ class Router(EmbeddingCalls, FileCalls):
         Raises:
             UnknownRoute, RouteExhausted, ProviderError, TypeError (an unknown parameter).
         """
-        return await self._parts.answer(*self._engine.begin(route, build_request, route, messages, params), cache)
+        chain, request, trace = self._engine.begin(route, build_request, route, messages, params)
+        return await self._parts.answer(chain, request, trace, cache)
 
     async def ask(self, request: CompletionRequest, *, route: str | None = None, cache: CacheControl = "use") -> Reply:
         """Get one whole answer to a request that is ready: `complete` for who has a `CompletionRequest` already.

@@ -218,7 +218,7 @@ class Engine:
             raise
         now = clock()
         retry_budget, hedge_budget = self._budgets_of(chain)
-        total = _total(chain, request)
+        total = chain.within if request.timeout is None else _total(chain, request)
         if chain.excluded:
             needs = replace(needs, excluded={**needs.excluded, **chain.excluded})
         return RequestContext(  # by position: so many names would cost as much as all the rest here
@@ -389,5 +389,5 @@ def _total(chain: Chain, request: AnyRequest) -> float:
     """Return the seconds that a request has: by its own word, else by its route's; infinity where there is no limit."""
     own = None if request.timeout is None else request.timeout.get("total")
     if own is None:
-        return inf if chain.total is None else chain.total
+        return chain.within
     return inf if own == "off" else own

@@ -111,10 +111,7 @@ class FailOver(Generic[T]):
         discard: what becomes of a delivery that came too late, when another target was faster.
     """
 
-    __slots__ = (
-        *("_attempt", "_context", "_delivered", "_discard", "_error"),
-        *("_opening", "_progress", "_refused", "_walk"),
-    )
+    __slots__ = ("_attempt", "_context", "_discard", "_error", "_opening", "_progress", "_refused", "_served", "_walk")
 
     def __init__(
         self,
@@ -130,7 +127,7 @@ class FailOver(Generic[T]):
         self._walk: Decision | None = None  # made when that came to nothing
         self._error: ProviderError | None = None
         self._refused: CompletionResponse | None = None  # the last answer that was not taken
-        self._delivered: Call | None = None
+        self._served: Call | None = None
 
     def __enter__(self) -> Self:
         self._context.retry_budget.request(self._context.began)
@@ -173,7 +170,7 @@ class FailOver(Generic[T]):
         try:
             if broken is None:
                 self._opening = first_call(context, self._progress)
-            step = self._next(Failed(broken, self._delivered)) if broken else self._opening or self._next(None)
+            step = self._next(Failed(broken, self._served)) if broken else self._opening or self._next(None)
             while True:
                 if not isinstance(step, Call):
                     step = self._next(await wait(step, context))
@@ -191,7 +188,7 @@ class FailOver(Generic[T]):
                         self._given_up(step, lease)
                         raise
                 if isinstance(ended, Delivery):
-                    self._delivered = ended.call
+                    self._served = ended.call
                     return ended
                 step = self._next(ended)
         except StopIteration as end:

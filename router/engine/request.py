@@ -165,7 +165,19 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
         else:
             size += len(message.text.encode())
             kinds = kinds.union(map(type, content))
-    return Requirements(
+    needs = Requirements(
+        streaming=streaming,
+        # No tokeniser in use makes tokens of more than some 6 bytes on average in running text.
+        least_tokens=size // 8,
+        prompt_tokens=size // 4 + 4,
+        max_tokens=request.max_tokens,
+        affinity=partial(_affinity, request),
+    )
+    more = request.tools or request.response_format is not None or request.server_tools or request.modalities or kinds
+    if not (more or request.logprobs or request.top_logprobs or request.audio is not None):
+        return needs  # as most are
+    return replace(
+        needs,
         tools=bool(request.tools),
         vision=ImagePart in kinds,
         files=FilePart in kinds and _reads_files(request),
@@ -173,12 +185,6 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
         server_tools=bool(request.server_tools) and not all(tool.optional for tool in request.server_tools),
         logprobs=bool(request.logprobs or request.top_logprobs),
         json_schema=isinstance(request.response_format, dict),
-        streaming=streaming,
-        # No tokeniser in use makes tokens of more than some 6 bytes on average in running text.
-        least_tokens=size // 8,
-        prompt_tokens=size // 4 + 4,
-        max_tokens=request.max_tokens,
-        affinity=partial(_affinity, request),
     )
 
 
@@ -213,8 +219,7 @@ def for_target(request: CompletionRequest, target: Target) -> CompletionRequest:
     Raises:
         ProviderError: INVALID_REQUEST, where the file's params make it one that no vendor accepts.
     """
-    plain = not target.params and target.connect is None and request.timeout is None
-    if plain and target.prompt_cache is None:
+    if not target.adds and request.timeout is None:
         return replace(request, model=target.model)
     timeout = connecting(request, target)  # all that a provider sees to itself
     changes: dict[str, Any] = {"model": target.model, "timeout": timeout}

@@ -54,10 +54,10 @@ class TokenCounts:
         learned = self._learned.get(target.identity)
         if learned is None:
             learned = self._learned[target.identity] = Learned()
-        learned.answers += 1
-        answers = learned.answers
-        is_due = answers <= _FIRST or answers % _EVERY == 0 or (answers < _EVERY and answers % _FIRST == 0)
-        if is_due and all(isinstance(message.content, str) for message in request.messages):
+        learned.answers = answers = learned.answers + 1
+        if answers > _FIRST and answers % (_EVERY if answers > _EVERY else _FIRST):
+            return  # not due
+        if all(isinstance(message.content, str) for message in request.messages):
             learned.add(request.messages, usage.input_tokens)
 
     def forget(self, target: Target) -> None:

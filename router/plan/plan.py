@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import TypeAlias
 
 from providers.credentials.function import CredentialFunction
@@ -130,6 +131,7 @@ class Chain:
     line: str = ""  # what its balancers are kept by: the route, and of a chain that a rule leads to which
     excluded: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     required: tuple[Requirement, ...] = ()
+    within: float = field(init=False)  # seconds that a request has: its `total`, infinity where there is none
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
     input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
@@ -138,6 +140,7 @@ class Chain:
         object.__setattr__(self, "line", self.line or self.route)
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
         object.__setattr__(self, "names_refusals", named)
+        object.__setattr__(self, "within", inf if self.total is None else self.total)
         object.__setattr__(self, "max_attempts", self.retry.max_attempts or self._enough())
         object.__setattr__(self, "input_tokens", self._input_tokens() if self.makes == "embeddings" else None)
 

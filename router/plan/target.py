@@ -89,6 +89,7 @@ class Target:
     lacks: frozenset[str] = field(init=False)  # what it is known not to do
     serves_up_to: float = field(init=False)  # tokens of any prompt; -1 where it depends on more than that
     is_own: bool = field(init=False)  # it is called with a caller's own key
+    adds: bool = field(init=False)  # more goes into its requests than its model
 
     def __post_init__(self) -> None:
         # Made once: every request asks for it many times.
@@ -97,6 +98,8 @@ class Target:
         object.__setattr__(self, "model_identity", f"{account}/{self.model}")
         variant = f"~{digest(sorted_params(self.params))}" if self.params else ""
         object.__setattr__(self, "is_own", self.holder != "")
+        adds = bool(self.params) or self.connect is not None or self.prompt_cache is not None
+        object.__setattr__(self, "adds", adds)
         object.__setattr__(self, "identity", f"{account}{variant}/{self.model}")
         held = f"@{self.holder}" if self.holder else ""
         object.__setattr__(self, "state_id", self.identity + held)

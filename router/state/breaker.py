@@ -159,8 +159,7 @@ class Breaker:
         """Count a call that came back well after so many seconds."""
         if permit.generation != self.changes:
             return
-        longest = self.rules.slow_threshold
-        slow = longest is not None and seconds > longest
+        slow = (most := self.rules.slow_threshold) is not None and seconds > most
         if self.state == "half_open":
             self._leases.pop(permit.number, None)
             if slow:

@@ -338,7 +338,7 @@ class RateLimits:
             self._places.freed()
         elif self._waiting:
             self.hand_out()
-        if self.in_flight == 0 and self.on_idle is not None:
+        if self.on_idle is not None and self.in_flight == 0:
             idle, self.on_idle = self.on_idle, None
             idle()
 

@@ -26,10 +26,6 @@ from router.views import spans
 UNLIMITED = NOTHING, NOTHING  # what a call reserves of a target and a key without limits
 
 
-def _nobody(identity: str, breaker: Breaker) -> None:
-    """Ignore a change of state, where nobody asks for it."""
-
-
 class States:
     """Keeps all that is remembered of targets and keys, by identity.
 
@@ -39,7 +35,7 @@ class States:
 
     def __init__(self, rng: random.Random, changed: Callable[[str, Breaker], None] | None = None) -> None:
         self._rng = rng
-        self._changed = changed or _nobody
+        self._changed = changed or (lambda identity, breaker: None)
         self._targets: dict[str, TargetState] = {}
         self._keys: dict[str, Guard] = {}
         # By what the model is, without params; they go with the last target that has them.
@@ -201,8 +197,7 @@ class States:
         guard = self._keys.get(key.identity) or self.key_guard(target, key)
         if (  # nothing at all stands against a call: the usual case, which has to be fast
             state.breaker.state == guard.breaker.state == "closed"
-            and state.held_until <= now
-            and guard.held_until <= now
+            and state.held_until <= now >= guard.held_until
             and state.limits.is_unlimited
             and guard.limits.is_unlimited
             and not (state.draining or guard.draining or state.pacing)

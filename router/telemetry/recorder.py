@@ -301,7 +301,7 @@ class RequestRecorder(msgspec.Struct, eq=False, weakref=True):
         if self.number:
             return
         trace = self.trace
-        if len(trace.entries) > 1 or self._request is not None or response.left_out or _tells_more(trace):
+        if self._request is not None or response.left_out or _tells_more(trace):
             self._answered_after_retry(target, started, now, first, response, cost, usage or response.usage)
             return
         route, usage = self.route, response.usage
@@ -475,8 +475,9 @@ def _code(error: BaseException) -> str:
 
 
 def _tells_more(trace: Trace) -> bool:
-    """Say whether the trace of one attempt has more than a plain one: what the call said, its chain, its told cost."""
-    if trace.tags is not None or trace.rule or trace.of_call or trace.asked:
+    """Say whether a trace has more than that of one plain attempt: what the call said, its chain, its told cost."""
+    entries = trace.entries
+    if len(entries) > 1 or trace.tags is not None or trace.rule or trace.of_call or trace.asked:
         return True
-    entry = trace.entries[0] if trace.entries else None
+    entry = entries[0] if entries else None
     return type(entry) is Attempt and (entry.told_cost is not None or entry.chain != "")
