@@ -170,7 +170,7 @@ class HttpProvider(ABC):
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
         """Ask, and get the answer piece by piece; nothing is sent before the first chunk is asked for."""
-        state = StreamState(CompletionResponse(model=request.model, provider=self.name))
+        state = StreamState(self.name, request.model)
         chunks: AsyncIterator[StreamChunk] = self._stream(request, state)
         timeout = self._timeout_of(request)
         if not (timeout.first_token is None and timeout.idle is None and timeout.total is None):

@@ -68,10 +68,11 @@ class LineDecoder(Protocol):
 class StreamState:
     """What is known of a stream while it runs."""
 
-    __slots__ = ("_empty", "_heard", "committed", "decoder", "left_out", "whole")
+    __slots__ = ("_heard", "_model", "_provider", "committed", "decoder", "left_out", "whole")
 
-    def __init__(self, empty: CompletionResponse) -> None:
-        self._empty = empty
+    def __init__(self, provider: str, model: str) -> None:
+        self._provider = provider
+        self._model = model
         self._heard = -inf
         self.decoder: StreamDecoder | None = None
         self.whole: CompletionResponse | None = None
@@ -82,7 +83,9 @@ class StreamState:
         """The answer so far."""
         if self.whole is not None:
             return with_left_out(self.whole, self.left_out)
-        return self._empty if self.decoder is None else with_left_out(self.decoder.response(), self.left_out)
+        if self.decoder is not None:
+            return with_left_out(self.decoder.response(), self.left_out)
+        return CompletionResponse(model=self._model, provider=self._provider)
 
     def note_life(self, data: bytes) -> None:
         """Take note of a line that came whole, a keep-alive or whatever it says; a byte now and then is no life."""
