@@ -17,6 +17,7 @@ from typing import Any
 
 from providers.error_body import Words
 from tests.support.paths import ROOT
+from tests.support.trees import many_trees, parsed
 
 PACKAGES = ("providers", "router", "tui")
 _MANY = 12  # a repeat that may go on longer than this is worth trying
@@ -43,7 +44,8 @@ def files() -> dict[str, Path]:
 @cache
 def sources() -> dict[str, ast.Module]:
     """All modules by name."""
-    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in files().items()}
+    with many_trees():
+        return {name: parsed(path) for name, path in files().items()}
 
 
 def compiled() -> dict[tuple[str | bytes, int], re.Pattern[Any]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.support.trees import parsed
+
 # Of named tuples and of the module os: documented, though they look private.
 _DOCUMENTED = {"_asdict", "_exit", "_fields", "_make", "_replace"}
 _TELLING = (
@@ -42,7 +44,7 @@ def imported(path: Path) -> Iterator[str]:
 
 @cache
 def _read(path: Path) -> list[ast.AST]:
-    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, _TELLING)]
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, _TELLING)]
 
 
 def _given(node: ast.AST) -> Iterator[str]:
