@@ -166,7 +166,7 @@ class HttpProvider(ABC):
         timeout = self._timeout_of(request)
         if timeout.answer is None and timeout.total is None:
             return self._complete(request)
-        return self._bounded(request, timeout)
+        return bounded(self._complete(request), timeout, provider=self.name, model=request.model)
 
     def stream(self, request: CompletionRequest) -> ChunkStream:
         """Ask, and get the answer piece by piece; nothing is sent before the first chunk is asked for."""
@@ -236,9 +236,6 @@ class HttpProvider(ABC):
 
     def _timeout_of(self, request: CompletionRequest) -> Timeout:
         return for_call(self.settings.timeout, request.timeout) if request.timeout else self.settings.timeout
-
-    async def _bounded(self, request: CompletionRequest, timeout: Timeout) -> CompletionResponse:
-        return await bounded(self._complete(request), timeout, provider=self.name, model=request.model)
 
     async def _complete(self, request: CompletionRequest) -> CompletionResponse:
         try:
