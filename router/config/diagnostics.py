@@ -15,7 +15,6 @@ from providers.printable import one_line, printable
 Path_ = tuple[str | int, ...]
 
 _REFERENCE = r"""(?:["']?\$\{[A-Za-z_0-9]+\}["']?|["']?\$\{file:[^}]*\}["']?)"""
-_PURE = _REFERENCE
 
 MAX_SOURCE = 1000  # characters of a line that is shown
 _MAX_WAY = 20  # names of a way that are told
@@ -274,7 +273,7 @@ def _blank(match: re.Match[str]) -> str:
 
 def is_variable(value: str) -> bool:
     """Whether this is one variable or secret file and nothing else, so that showing it gives nothing away."""
-    return re.fullmatch(_PURE, value.strip()) is not None
+    return re.fullmatch(_REFERENCE, value.strip()) is not None
 
 
 def _items(value: str) -> list[str]:
