@@ -33,7 +33,7 @@ _READ_BUFFER = 256 * 1024
 _AT_ONCE = 64 * 1024  # bytes that are read, or written, at once
 # Bytes that are read of all connections before anybody takes some, and of one at least: asyncio reads what has come for
 # each of them, and then the tasks have their turn. A loop that was held would take up 50 MB of a thousand streams.
-_ROOM, _AT_LEAST = 4 * 1024 * 1024, 4 * 1024
+_ROOM, _AT_LEAST = 8 * 1024 * 1024, 4 * 1024  # with half of it more reads cost a sixth more
 _MAX_HEADER = 64 * 1024
 IDLE = 30.0  # seconds that a pooled connection is kept; many servers close theirs after 60
 _DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
