@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,4 +32,14 @@ def style_sheets_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stylesheet, "parse", parse)
         patch.setattr(stylesheet, "tokenize_values", tokenize_values)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def screens_begin_as_in_python_3_11() -> Iterator[None]:
+    """From Python 3.12 on Textual has tasks begin at once where it runs an app by itself, as it does for a picture. The
+    first screen is then no screen yet when its widgets begin, and an `Input` fails. The dashboard's own has none; a
+    picture may begin with another one (`opened_at`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(asyncio, "eager_task_factory", raising=False)
         yield
