@@ -1,7 +1,7 @@
-"""`python -m benchmarks` (`make bench-micro`): its parts, one by one.
+"""`python -m benchmarks` (`make bench-micro`): its parts, one by one, or those that are named.
 
-Apart, since each takes a minute: `python -m benchmarks.reload`, `benchmarks.cache_hammer`, `benchmarks.fleet`. The
-comparison with other routers is `python -m benchmarks.compare` (`make bench`).
+Apart: `python -m benchmarks.bytecodes` and `benchmarks.moves` count in place of measuring; `benchmarks.reload`,
+`benchmarks.cache_hammer` and `benchmarks.fleet` take a minute each. The comparison with other routers is `python -m benchmarks.compare` (`make bench`).
 """
 
 from __future__ import annotations
@@ -37,11 +37,16 @@ def main() -> None:
     options = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.parse_args()
-    for module in ("router", "providers", "router.router"):
+    parts = {part.__name__.removeprefix("benchmarks."): part for part in PARTS}
+    options.add_argument(
+        "part", nargs="*", choices=["import", *parts, []], metavar="part", help=", ".join(["import", *parts])
+    )
+    wanted = options.parse_args().part or ["import", *parts]
+    for module in ("router", "providers", "router.router") if "import" in wanted else ():
         print(f"import {module:<12} {import_cost(module) * 1000:7.1f} ms CPU (median of {RUNS})")
-    for part in PARTS:
-        part.main()
+    for name, part in parts.items():
+        if name in wanted:
+            part.main()
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from benchmarks.beside import beside
 from providers.simulator import Simulator
 from router import Router
 
@@ -77,30 +79,21 @@ async def walk_of(route: str, url: str) -> Walk:
     return walk
 
 
+@asynccontextmanager
+async def _vendor() -> AsyncIterator[str]:
+    async with Simulator(seed=1) as simulator:
+        simulator.vendor("openai").set(fast=True)
+        yield simulator.base_url("openai")
+
+
 def main() -> None:
-    ready, over = threading.Event(), threading.Event()
-    urls: list[str] = []
-
-    async def serve() -> None:
-        async with Simulator(seed=1) as simulator:
-            simulator.vendor("openai").set(fast=True)
-            urls.append(simulator.base_url("openai"))
-            ready.set()
-            await asyncio.to_thread(over.wait)
-
-    server = threading.Thread(target=asyncio.run, args=(serve(),))
-    server.start()
-    ready.wait()
-    try:
+    with beside(_vendor()) as url:
         for what, route in (("a plain call", "chat"), ("a cache miss", "kept")):
-            walk = asyncio.run(walk_of(route, urls[0]))
+            walk = asyncio.run(walk_of(route, url))
             print(f"{what}: {len(walk.files)} files, {walk.moves.total()} moves between them")
             if "-v" in sys.argv:
                 for (there, here), times in sorted(walk.moves.items()):
                     print(f"  {there} -> {here} {times if times > 1 else ''}")
-    finally:
-        over.set()
-        server.join()
 
 
 if __name__ == "__main__":

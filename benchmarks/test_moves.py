@@ -1,4 +1,4 @@
-"""How far a reader has to walk stays within bounds."""
+"""How far a reader has to walk, and what Python executes for a call, stay within bounds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from benchmarks.bytecodes import PARTS
 from tests.support.paths import ROOT
 
 # Moves from one file to another. Some of them are what carries HTTP: without aiohttp's sessions a call costs half of
@@ -25,3 +26,17 @@ def test_a_call_moves_between_files_seldom() -> None:
     }
     assert found.keys() == MOST.keys()
     assert {what for what, moves in found.items() if moves > MOST[what]} == set(), found
+
+
+MOST_BYTECODES = 5700  # 5,371 with Python 3.11
+
+
+@pytest.mark.slow
+def test_a_call_executes_few_bytecodes() -> None:
+    """All that it executes belongs to a part, and none of them is empty."""
+    command = [sys.executable, "-m", "benchmarks.bytecodes"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    total = int(re.findall(r"^a plain call: (\d+) bytecodes", done.stdout)[0])
+    parts = {name: int(count) for count, name in re.findall(r"^ +(\d+) +\d+%  (.+)", done.stdout, re.MULTILINE)}
+    assert sum(parts.values()) == total <= MOST_BYTECODES
+    assert parts.keys() == {*PARTS, "aiohttp", "asyncio"}

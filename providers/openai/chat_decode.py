@@ -168,6 +168,7 @@ class ChatStreamDecoder:
         self._refused = False
         self._calls = ToolCallAssembler()
         self._opaque: dict[str, Any] = {}
+        self._goes_on = False  # the last chunk was of a thought or a call, and the next may well be
         self._finish: str | None = None
         self.ended = False  # `[DONE]` came: what follows is no part of the answer
         self._usage: Usage | None = None
@@ -180,21 +181,16 @@ class ChatStreamDecoder:
         Raises:
             ProviderError: the error that the event carries, or PROTOCOL_ERROR when it is no JSON object.
         """
+        piece = self._piece_in(event) if self._goes_on else None
+        if piece is not None:
+            return self._take_piece(piece)
         text = self.text_of(event)
         if text:
+            self._goes_on = False
             return StreamChunk(text)
-        piece = self._piece_in(event) if self._thinking or self._calls else None
-        if piece is None:
-            return self._feed_rare(event)
-        thought = piece.reasoning_content or piece.reasoning
-        if thought and self._thinking and not piece.tool_calls:
-            self._thinking.append(thought)
-            return StreamChunk("", thought)
-        if piece.tool_calls and not thought:
-            call = piece.tool_calls[0]
-            shown = self._calls.add(call.index, None, None, call.function.arguments)
-            return None if shown is None else StreamChunk(tool_calls=(shown,))
-        return self._feed_rare(event)
+        chunk = self._feed_rare(event)
+        self._goes_on = chunk is not None and bool(chunk.thinking or chunk.tool_calls)
+        return chunk
 
     def text_of(self, event: SSEEvent) -> str:
         """The text of an event that brings nothing else, which is taken; "" for all others, which `feed` takes."""
@@ -208,13 +204,24 @@ class ChatStreamDecoder:
         return text
 
     def _piece_in(self, event: SSEEvent) -> Piece | None:
-        """What goes on with a thought or a call, of an event that brings nothing else; None for all others."""
+        """What goes on with a thought or with a call, of an event that brings nothing else; None for all others."""
         if self._splitter is not None or event.event == "error":
             return None
         try:
-            return _decode_piece(event.data).choices[0].delta
+            piece = _decode_piece(event.data).choices[0].delta
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             return None
+        is_thought = bool(piece.reasoning_content or piece.reasoning)
+        return piece if is_thought != bool(piece.tool_calls) and (self._thinking or not is_thought) else None
+
+    def _take_piece(self, piece: Piece) -> StreamChunk | None:
+        if not piece.tool_calls:
+            thought = piece.reasoning_content or piece.reasoning or ""
+            self._thinking.append(thought)
+            return StreamChunk("", thought)
+        call = piece.tool_calls[0]
+        shown = self._calls.add(call.index, None, None, call.function.arguments)
+        return None if shown is None else StreamChunk(tool_calls=(shown,))
 
     def _feed_rare(self, event: SSEEvent) -> StreamChunk | None:
         data = event.data.strip()

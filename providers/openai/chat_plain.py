@@ -132,7 +132,7 @@ class _PieceChoice(_ChunkChoice, kw_only=True):
 
 
 class PieceChunk(_Chunk, kw_only=True):
-    """A chunk without text that goes on with a thought or a call: read in 3 or 4 µs in place of 9 or 13."""
+    """A chunk without text that goes on with a thought or a call: read in 1.6 or 2.4 µs in place of 9 or 13."""
 
     choices: Annotated[list[_PieceChoice], msgspec.Meta(min_length=1)]
 
