@@ -1,7 +1,8 @@
 """`python -m benchmarks` (`make bench-micro`): its parts, one by one, or those that are named.
 
 Apart: `python -m benchmarks.bytecodes` and `benchmarks.moves` count in place of measuring; `benchmarks.reload`,
-`benchmarks.cache_hammer` and `benchmarks.fleet` take a minute each. The comparison with other routers is `python -m benchmarks.compare` (`make bench`).
+`benchmarks.cache_hammer` and `benchmarks.fleet` take a minute each. The comparison with other routers is
+`python -m benchmarks.compare` (`make bench`).
 """
 
 from __future__ import annotations
