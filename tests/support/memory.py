@@ -11,6 +11,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 
@@ -26,10 +28,16 @@ class _Mallinfo(ctypes.Structure):
 
 def in_use() -> int:
     """Return the bytes that are allocated now: by Python's allocator, and by malloc (mallinfo(3), glibc 2.33)."""
-    mallinfo = ctypes.CDLL(None).mallinfo2
-    mallinfo.restype = _Mallinfo
-    allocated = mallinfo()
+    allocated = _mallinfo()()
     return _in_pools() + int(allocated.uordblks) + int(allocated.hblkhd)
+
+
+@cache
+def _mallinfo() -> Callable[[], _Mallinfo]:
+    """glibc's own; looked up once, since each look leaves garbage that would count."""
+    found = ctypes.CDLL(None).mallinfo2
+    found.restype = _Mallinfo
+    return found
 
 
 def _in_pools() -> int:

@@ -39,9 +39,9 @@ class Sentinels:
         return RedisServer(folder, str(config), "--sentinel")
 
     def fail_over(self) -> None:
-        """Have the replica take over, in order."""
+        """Have the replica take over, in order, as soon as the Sentinel has heard well of it."""
         with self.sentinels[0].client() as client:
-            client.execute_command("SENTINEL", "FAILOVER", NAME)
+            wait_for(lambda: client.execute_command("SENTINEL", "FAILOVER", NAME))
 
     def kill(self) -> None:
         """End all of them."""
