@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import signal
 import ssl
 import sys
 import time
@@ -26,6 +27,10 @@ from tests.support.ports import held_port
 from tests.support.vendors import VENDORS, routes
 
 COUNT = "PYTEST_XDIST_WORKER_COUNT"
+
+# A script's background has Ctrl-C ignored, and hands that on to the programs under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Neither how fast the machine is nor chance decides a test. `make properties` tries much more, and other examples each
 # time, than there is time for in every run.
