@@ -202,13 +202,14 @@ def _is(case: str, figure: str, factor: float, whose: str = ROUTER) -> Value:
     return value
 
 
-def _chunk_of_many(results: Results) -> float | None:
-    many = median(results, "many", ROUTER)
-    return _divide(None if many is None else many / 10, median(results, "stream", ROUTER))
+def _to(case: str, other: str, times: int = 1) -> Value:
+    """Our own in a case, which does as much as so many of another, to that."""
 
+    def value(results: Results) -> float | None:
+        one = median(results, case, ROUTER)
+        return _divide(None if one is None else one / times, median(results, other, ROUTER))
 
-def _of_tools(results: Results) -> float | None:
-    return _divide(median(results, "tools", ROUTER), median(results, "stream", ROUTER))
+    return value
 
 
 TARGETS = (
@@ -229,18 +230,14 @@ TARGETS = (
     Target("Router over the provider, a call (engine alone)", _is("engine", "own call", 1e6), 18, 14, "µs"),
     Target("Router over the provider, a chunk (engine alone)", _is("engine", "own chunk", 1e6), 0.9, 0.6, "µs"),
     Target("Router over the provider, a chunk (64 at once)", _over(BARE, "stream_64", 1e6 / 200), 1.5, 0.5, "µs"),
-    Target("a chunk of 2,000 to one of 200, CPU", _chunk_of_many, 1.05, 1.0),
-    Target("200 chunks of tools' arguments to 200 of text, CPU", _of_tools, 1.3, 1.1),
+    Target("a chunk of 2,000 to one of 200, CPU", _to("many", "stream", 10), 1.05, 1.0),
+    Target("200 chunks of tools' arguments to 200 of text, CPU", _to("tools", "stream"), 1.3, 1.1),
     Target("memory hit, call to result", _is("memory hit", "wall", 1e6), 60, 25, "µs"),
     Target("disk hit, call to result", _is("disk hit", "wall", 1e6), 300, 150, "µs"),
     Target("import router to import litellm, time", _ratio("import", LITELLM), 1 / 10, 1 / 20),
     Target("import router to import litellm, memory", _ratio("import", LITELLM, "memory"), 1 / 4, 1 / 5),
     Target("load of 1,000 models and 200 routes", _is("load", "wall", 1e3), 250, 100, "ms"),
-    Target(
-        "1,000 targets to 3, a call",
-        lambda results: _divide(median(results, "targets 1000", ROUTER), median(results, "targets 3", ROUTER)),
-        1.04,
-    ),
+    Target("1,000 targets to 3, a call", _to("targets 1000", "targets 3"), 1.04),
     Target("1,000 streams at once, peak memory over idle", _is("gather", "memory", 1e-6), 55, 40, "MB"),
     Target("import, router made and first call answered, CPU", _is("import", "cpu", 1e3, READY), 300, 200, "ms"),
     Target("failover after refused", _is("failover refused", "seconds", 1e3), 5, 2, "ms"),

@@ -251,20 +251,20 @@ class HttpClient:
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
             sent = {**self._headers, **_by_name(headers), **({} if body is None else _JSON)}
-        others = sent
         url = self._url(path)
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:
+                signed = sent
                 if authorize is not None:
                     who = await authorize(method, url, body)
                     _check(who, ErrorCode.AUTHENTICATION, self._name)
-                    sent = {**who, **others}
-                answer = HttpResponse(await self._carrier.send(method, url, sent, body, within), self._name)
+                    signed = {**who, **sent}
+                answer = HttpResponse(await self._carrier.send(method, url, signed, body, within), self._name)
             except (CarrierError, ProviderError) as error:
                 failure = _failure(error, self._name, self._where) if isinstance(error, CarrierError) else error
                 if last or failure.code is not ErrorCode.CONNECTION_FAILED:
-                    raise failure from None
+                    raise failure from failure.__cause__  # and not from what the carrier says
                 await asyncio.sleep(_backoff(retry))
                 continue
             if answer.status in _REDIRECTS:
