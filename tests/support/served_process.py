@@ -80,6 +80,8 @@ async def serving(cwd: Path, text: str, *args: str, env: dict[str, str] | None =
         process = await start(words, cwd)
         running = Running(process, port)
         try:
+            if "--workers" in args:  # one of them answers before the others listen
+                await running.line("signalbox: serves")
             await running.until_ready()
             yield running
         finally:
