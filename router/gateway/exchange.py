@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from providers.wire.writing import encode
 
 JSON = "application/json"
+READING = ("GET", "HEAD")  # the methods that change nothing
 
 
 class Headers(Protocol):
@@ -65,3 +66,8 @@ class Answered:
 def json_answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answered:
     """Answer with JSON."""
     return Answered(status, encode(data), {"content-type": JSON, **(headers or {})})
+
+
+def only_read() -> Answered:
+    """Refuse another method than those of `READING`."""
+    return Answered(405, b"only GET and HEAD here", {"content-type": "text/plain", "allow": ", ".join(READING)})

@@ -14,7 +14,7 @@ from router.gateway.counting import count_tokens
 from router.gateway.embedding import answer_embeddings, answer_rerank
 from router.gateway.envelopes import Envelopes
 from router.gateway.errors import Refused, is_expected, should_retry, told
-from router.gateway.exchange import Answered, Asked, Body, json_answer
+from router.gateway.exchange import READING, Answered, Asked, Body, json_answer, only_read
 from router.gateway.faces.face import Face
 from router.gateway.keys import Doorkeeper
 from router.gateway.models import answer_about_models
@@ -52,7 +52,7 @@ class Gateway:
         """Answer a request; whatever fails is an answer as well."""
         path = paths.below_base(asked.path)
         if path in paths.HEALTH:
-            return self.health(path)
+            return self.health(asked.method, path)
         plan = self.router.plan
         origins = plan.serving.origins
         if cors.is_preflight(asked.method, asked.headers):
@@ -62,8 +62,10 @@ class Gateway:
             cors.allow(answered, asked.headers, origins)
         return answered
 
-    def health(self, path: str) -> Answered:
+    def health(self, method: str, path: str) -> Answered:
         """Say that the loop turns, or whether requests are taken; to anybody, and no more than that."""
+        if method not in READING:
+            return only_read()
         fine = path == "healthz" or self.is_ready
         return Answered(200 if fine else 503, b"ok" if fine else b"not ready", {"content-type": "text/plain"})
 

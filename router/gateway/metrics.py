@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from providers.threads import in_thread
 from router.gateway.connection import Bounds, Connections
-from router.gateway.exchange import Answered, Asked
+from router.gateway.exchange import READING, Answered, Asked, only_read
 from router.gateway.gateway import Gateway
 from router.gateway.http import carrying
 
@@ -43,10 +43,10 @@ def metrics_server(gateway: Gateway, registry: CollectorRegistry) -> Connections
     registry.register(gateway.router.prometheus())
 
     async def handle(asked: Asked) -> Answered:
-        if asked.method not in ("GET", "HEAD"):
-            return Answered(405)
         if asked.path in ("/healthz", "/readyz"):
-            return gateway.health(asked.path[1:])
+            return gateway.health(asked.method, asked.path[1:])
+        if asked.method not in READING:
+            return only_read()
         if asked.path != "/metrics":
             return Answered(404)
         encoder, content_type = choose_encoder(asked.headers.get("accept") or "")

@@ -200,7 +200,8 @@ async def test_metrics_are_at_a_listener_of_their_own(simulator: Simulator, tmp_
         figures = await ask(port, "GET", "/metrics")
         assert re.search(rb'^signalbox_requests_total\{[^}]*route="chat"[^}]*\} 1\.0$', figures.body, re.M)
         assert (await ask(port, "GET", "/readyz")).status == 200
-        assert (await ask(port, "POST", CHAT, question())).status == 405
+        refused = await ask(port, "POST", CHAT, question())
+        assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
         assert (await ask(running.port, "GET", "/metrics")).status == 404
 
 

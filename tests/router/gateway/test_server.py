@@ -250,6 +250,8 @@ async def test_health_needs_no_key_and_tells_nothing() -> None:
             answer = await ask(here.port, "GET", path, host="anything.example")
             assert (answer.status, answer.body) == (200, b"ok")
             assert not [name for name in answer.headers if name.startswith("x-")]
+            refused = await ask(here.port, "POST", path, b"{}")
+            assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_a_client_that_leaves_ends_the_vendors_call() -> None:
