@@ -106,7 +106,12 @@ _HERE: Mapping[tuple[str, str], str] = {
         "share: <5>%",
     ),
     **dict.fromkeys((("budget", name) for name in ("amount", "limit", "max", "daily", "cost")), "usd: <20>/d"),
-    **dict.fromkeys((("budget", name) for name in ("per", "for", "each", "scope")), "by: user"),
+    **dict.fromkeys(
+        (("budget", name) for name in ("per", "for", "each", "scope")), "by: user (a period stands in usd: 20/d)"
+    ),
+    **dict.fromkeys(
+        (("budget", name) for name in ("period", "window", "interval", "every", "duration")), "it in usd, as usd: 20/d"
+    ),
     **dict.fromkeys((("log", name) for name in ("retention", "days", "max_age", "keep_days")), "keep: <30>d"),
     **dict.fromkeys((("log", name) for name in ("folder", "dir", "directory", "file")), "path: /var/log/signalbox"),
     ("timeout", "request"): "total: <30>s",
@@ -288,8 +293,9 @@ def _filled(words: str, value: Node) -> str:
 
 
 def _number(value: Node) -> str:
-    found = value.value
-    return str(found) if isinstance(found, int | float) and not isinstance(found, bool) else ""
+    """The number that was written, which may be dollars; "" for anything else."""
+    found = re.fullmatch(r"\$?([0-9]+(?:\.[0-9]+)?)", str(value.value))
+    return found[1] if found else ""
 
 
 def _is_name(path: tuple[str | int, ...], place: int) -> bool:
