@@ -137,8 +137,8 @@ def command(
         echo(f"{route}  revision {router.revision}  (nothing is sent)")
         for told in rules:
             echo(f"  {told['rule']}  " + ("holds" if told["holds"] else told["why"] or "not asked"))
-        if rules:
-            echo(f"  → {rule}" if rule == NONE_HOLDS else "")
+        if rule == NONE_HOLDS:
+            echo(f"  → {rule}")
         if said:
             echo(f"  set by the call: {'; '.join(f'{name}: {text}' for name, text in said.items())}")
         _print_steps(chain.steps or range(len(tiers)), tiers, odds, "  ")

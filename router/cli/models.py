@@ -93,7 +93,9 @@ def _print_models(name: str, answer: dict[str, ModelCapabilities] | ProviderErro
         echo(str(answer), err=True)
         return
     secho(f"{name}  {len(answer)} model{'s' if len(answer) != 1 else ''}", bold=True)
-    width = max(map(len, answer), default=0)
+    width = max(map(len, ("model", *answer)))
+    if answer:
+        secho(f"  {'model':<{width}}  {'window':>8}  {'$/M in / out':>15}  takes", dim=True)
     for model, has in ((one_line(model), has) for model, has in answer.items()):
         window = format_count(has.context_window) if has.context_window else "-"
         flags = " ".join(flag.replace("json_schema", "schema") for flag in _FLAGS if getattr(has, flag))

@@ -211,7 +211,7 @@ async def test_models_lists_what_is_offered(folder: Path, simulator: Simulator) 
     """Live from each provider; one that can't be asked is told and costs the exit code only."""
     run = await signalbox("models", cwd=folder)
     assert run.code == 0, run.err
-    for words in ("openai  4 models", "gpt-4o-mini", "claude-haiku-4-5", "llama3.2:3b"):
+    for words in ("openai  4 models", "\n  model  ", "$/M in / out", "gpt-4o-mini", "claude-haiku-4-5", "llama3.2:3b"):
         assert words in run.out
     simulator.vendor("openai").set(error_rate=1, error="authentication")
     run = await signalbox("models", "--json", cwd=folder)
