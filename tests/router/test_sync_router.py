@@ -177,11 +177,20 @@ INTERRUPTED = """
 import os, signal, threading
 from router import SyncRouter
 router = SyncRouter.from_text({routes!r}, env={{}})
-signal.signal(signal.SIGINT, signal.default_int_handler)
+came = threading.Event()
+
+def once(*_):
+    if not came.is_set():
+        came.set()
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, once)
 
 def interrupt():
     while not router.router.loop or not router.router.snapshot().figures.in_flight: pass
-    os.kill(os.getpid(), signal.SIGINT)
+    while not came.is_set():  # CPython sleeps over a signal of the moment in which a lock's wait begins, until the next
+        os.kill(os.getpid(), signal.SIGINT)
+        came.wait(0.01)
 
 threading.Thread(target=interrupt).start()
 try:
