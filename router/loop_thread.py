@@ -13,12 +13,17 @@ from router.errors import RouterClosed
 
 T = TypeVar("T")
 
+PYTHON_ENDS = "Python is ending, and runs no more threads: make this call before"
+
 
 class LoopThread:
     """It runs from the first moment until `end`, or until something ends the thread; its loop is closed then.
 
     Args:
         at_end: makes the coroutine that closes what runs on the loop.
+
+    Raises:
+        RouterClosed: Python is ending; before 3.12.3 that is so in `atexit` already (CPython issue 113964).
     """
 
     def __init__(self, at_end: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -31,7 +36,12 @@ class LoopThread:
         self._loop.set_default_executor(Threads(thread_name_prefix="signalbox"))
         # A daemon: a program that ends without closing its router does not wait for it.
         self._thread = threading.Thread(target=self._run, name="signalbox-router", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._ended = True
+            self._loop.close()
+            raise RouterClosed(PYTHON_ENDS) from None
 
     @property
     def is_alive(self) -> bool:

@@ -19,7 +19,7 @@ from router.engine.params import EmbeddingParams, OtherParams, RequestParams, Re
 from router.engine.request import Messages
 from router.engine.stream import RouterStream
 from router.errors import ONE_A_PROCESS, RouterClosed
-from router.loop_thread import LoopThread
+from router.loop_thread import PYTHON_ENDS, LoopThread
 from router.plan.plan import Chain, Plan
 from router.router import Router
 from router.state.spending import Spent
@@ -317,7 +317,7 @@ class SyncRouter:
             if self._closed:
                 raise RouterClosed("this router is closed")
             if sys.is_finalizing():
-                raise RouterClosed("Python is ending, and runs no more threads: make this call before, in `atexit`")
+                raise RouterClosed(PYTHON_ENDS)
             if self._thread is None or not self._thread.is_alive:
                 if self._thread is not None:
                     self._thread.join()  # something ended it: its loop comes to an end before another begins

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from router import SyncRouter
+from router.errors import RouterClosed
 from tests.support.prompted_server import prompted
 from tests.support.scripts import run
 
 pytestmark = pytest.mark.slow
+
+threads_begin = pytest.mark.skipif(
+    (3, 12) <= sys.version_info < (3, 12, 3), reason="no thread begins once the main one has ended (CPython 113964)"
+)
 
 BEGIN = """
 import asyncio, atexit, builtins, gc, os, signal, sqlite3, sys, threading, time
@@ -96,6 +105,7 @@ async def printed(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         return await run(BEGIN + program, folder=folder)
 
 
+@threads_begin
 @pytest.mark.parametrize("end", ENDS)
 async def test_calls_and_closing_work_until_the_end(end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No pool of threads takes work by then; nothing is said of it."""
@@ -115,6 +125,7 @@ database.close()
 """
 
 
+@threads_begin
 async def test_what_was_spent_at_the_end_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await printed(SPENT, tmp_path, monkeypatch) == "connection\n"
     assert await run(READ) == "1\n"
@@ -144,7 +155,7 @@ service = Service()
     closed = "this router is closed"
     assert await printed(program, tmp_path, monkeypatch) == f"connection\n{closed}\ndeleted\n"
     calling = program.replace("    self.router.close()\n", "")
-    ending = "Python is ending, and runs no more threads: make this call before, in `atexit`"
+    ending = "Python is ending, and runs no more threads: make this call before"
     assert await printed(calling, tmp_path, monkeypatch) == f"connection\n{ending}\ndeleted\n"
 
 
@@ -202,3 +213,16 @@ for at in (ask, SyncRouter.close):
 print("done")
 """
     assert await printed(program, tmp_path, monkeypatch) == "done\n"
+
+
+def test_where_no_thread_begins_any_more_a_call_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And leaves nothing open, which would be warned of."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with SyncRouter.from_text("providers: {a: {kind: openai, api_key: k}}\nroutes: {chat: a/m}", env={}) as router:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RouterClosed, match="Python is ending"):
+            router.complete("chat", "hi")
+        gc.collect()
