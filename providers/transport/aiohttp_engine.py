@@ -41,6 +41,7 @@ from providers.transport.tls import tls
 
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 _KEPT = 64  # timeouts that are kept ready
+_CLOSED = "this client was closed"
 # What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed connection.
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError, ValueError)
 
@@ -88,7 +89,7 @@ class AiohttpEngine:
             if connection is None:
                 connection = await pools.new(target, self._timeout(connect))
         except _FAILURES as error:
-            raise _as_ours(error, url) from error
+            raise _failed(error, url, pools) from error
         protocol = cast(HttpConnection, connection.protocol)
         try:
             head = target.head(method, headers, body, closes=protocol.is_for_one)
@@ -97,8 +98,8 @@ class AiohttpEngine:
             connection.close()
             if not isinstance(error, _FAILURES):
                 raise
-            failure = _as_ours(error, url)
-            if isinstance(failure, ReadError) and protocol.was_stale:
+            failure = _failed(error, url, pools)
+            if isinstance(failure, ReadError) and protocol.was_stale and not pools.closed:
                 pools.distrust()
                 raise StaleConnection(str(failure)) from error
             raise failure from error
@@ -228,7 +229,11 @@ class _AiohttpAnswer:
 
     def _tell_reader(self) -> None:
         if not self._content.is_eof():
-            self._content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
+            self._content.set_exception(aiohttp.ClientConnectionError(_CLOSED))
+
+
+def _failed(error: Exception, url: str, pools: Pools) -> CarrierError:
+    return ReadError(_CLOSED) if pools.closed else _as_ours(error, url)
 
 
 def _as_ours(error: Exception, url: str = "") -> CarrierError:
@@ -256,7 +261,7 @@ def _as_ours(error: Exception, url: str = "") -> CarrierError:
     if isinstance(error, ValueError):  # aiohttp's errors of a URL are
         return ConnectError("the URL is no URL of http or https")
     if isinstance(error, RuntimeError) and "closed" in str(error):  # its word for a session that was closed meanwhile
-        return ReadError("this client was closed")
+        return ReadError(_CLOSED)
     raise error
 
 
@@ -267,7 +272,9 @@ def _bad_answer(
         return ConnectError(f"the proxy answers {error.status} {error.message}")
     if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError):
         hint = f"; {SPEAKS_TLS}" if url.startswith("http:") and _TLS_ALERT in error.message else ""
-        return ProtocolError(f"the answer is not HTTP: {error.message}{hint}")
+        # Once its head was read, it is the encoding; aiohttp's text would show a line of the body.
+        said = f"the answer is not HTTP: {error.message}{hint}" if url else "the answer's chunked encoding is broken"
+        return ProtocolError(said)
     cause = error.__cause__
     if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
         return ProtocolError("the answer's chunked encoding is broken")

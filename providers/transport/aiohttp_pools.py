@@ -140,10 +140,11 @@ class Pools:
 
     def give_back(self, target: Target, connection: Connection) -> None:
         """The whole answer is here: the connection may be used again, if it can be."""
-        protocol = connection.protocol
+        protocol: Any = connection.protocol  # one of ours, or none any more
         if protocol is None or protocol.should_close or self.closed:
             connection.close()
             return
+        protocol.is_idle = protocol.was_kept = True
         self._idle.setdefault(target.key, deque()).append((connection, self._loop.time()))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
@@ -162,11 +163,12 @@ class Pools:
         self.closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        await self._connector.close()  # those that wait here as well
+        closed = self._connector.close()  # those that wait here as well
         for waiting in self._idle.values():
             for connection, _ in waiting:
                 connection.close()
         self._idle.clear()
+        await closed
 
     @property
     def _is_distrusted(self) -> bool:
@@ -207,7 +209,8 @@ class HttpConnection(ResponseHandler):
     """A connection that knows whether it came out of the pool, and whether any of the answer has come."""
 
     is_for_one = False  # request: no other follows
-    _requests = 0
+    is_idle = False  # nobody has asked anything, and so nothing is to come
+    was_kept = False  # in the pool, before this request
     _heard = False
     _writing: asyncio.Task[None] | None = None
     _reader: Any = None  # reads as many bytes at once as its `max_size` says; None where that can't be said
@@ -215,7 +218,7 @@ class HttpConnection(ResponseHandler):
     @property
     def was_stale(self) -> bool:
         """Whether an earlier request used it as well, and this one got not a byte."""
-        return self._requests > 1 and not self._heard
+        return self.was_kept and not self._heard
 
     def is_connected(self) -> bool:
         transport = self.transport  # an answer that came between two requests is to neither
@@ -235,8 +238,7 @@ class HttpConnection(ResponseHandler):
         Args:
             among: so many connections are in use.
         """
-        self._requests += 1
-        self._heard = False
+        self._heard = self.is_idle = False
         if self._reader is not None:
             self._reader.max_size = min(max(_ROOM // (among + 1), _AT_LEAST), _AT_ONCE)
         self.set_response_params(
@@ -270,9 +272,21 @@ class HttpConnection(ResponseHandler):
         super().connection_made(transport)
         self._reader = _reader(transport)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None:
+            self._parser = None  # it would take a reset for the end of a body without length
+        super().connection_lost(exc)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(exc, *cause)  # aiohttp lets it wait for ever after a chunk that is none
+        super().set_exception(exc, *cause)
+
     def close(self) -> None:
-        if self._is_writing:  # half a request is of no use to anybody
-            self.abort()  # which ends the writing as well
+        transport = self.transport  # it would stay until all is sent, and with TLS it does not tell what is not
+        if transport is not None and (not self._heard or transport.get_write_buffer_size()):
+            self.abort()  # half a request is of no use to anybody
         super().close()
 
     def resume_reading(self, *told: Any, **named: Any) -> None:
@@ -281,7 +295,10 @@ class HttpConnection(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        super().data_received(data)
+        if self.is_idle:
+            self.close()  # the rest of it would stand before the next answer
+        else:
+            super().data_received(data)
 
 
 def _reader(transport: asyncio.BaseTransport) -> Any:
