@@ -25,7 +25,7 @@ from yarl import URL
 from providers import forks
 from providers.settings import ClientCertificate
 from providers.threads import in_thread
-from providers.transport.aiohttp_pools import HttpConnection, Pools
+from providers.transport.aiohttp_pools import CLOSED, HttpConnection, Pools
 from providers.transport.engine import (
     CarrierError,
     ConnectError,
@@ -41,7 +41,6 @@ from providers.transport.tls import tls
 
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 _KEPT = 64  # timeouts that are kept ready
-_CLOSED = "this client was closed"
 # What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed connection.
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError, ValueError)
 
@@ -107,10 +106,12 @@ class AiohttpEngine:
 
     async def aclose(self) -> None:
         keeper, self._keeper, self._pools = self._keeper, None, None
-        for answer in tuple(self._answers):
-            answer.abort()  # closed connections do not wake those who read from them
         if keeper is not None and self._loop is asyncio.get_running_loop():
-            await keeper.aclose()
+            try:
+                await keeper.aclose()
+            finally:
+                for answer in tuple(self._answers):
+                    answer.close()
 
     def _in_child(self) -> None:
         """Begin anew in a forked process, whose parent's connections these are."""
@@ -168,7 +169,8 @@ class _AiohttpAnswer:
         headers = {name.lower(): value for name, value in message.headers.items()}
         self.headers = headers if len(headers) == len(message.headers) else joined(list(message.headers.items()))
         if content.is_eof():  # as of most plain answers
-            self._release()
+            self._connection = None
+            give_back(connection)
         else:
             others.add(self)
             content.on_eof(self._release)
@@ -177,7 +179,6 @@ class _AiohttpAnswer:
         content = self._content
         if not content.is_eof() or content.exception() is not None:
             return None
-        self._others.discard(self)
         return content.read_nowait()
 
     async def read_some(self) -> bytes:
@@ -196,44 +197,37 @@ class _AiohttpAnswer:
     def finish(self) -> None:
         if self._connection is not None:  # it is given back at the body's end
             self._finished = True
-            asyncio.get_running_loop().call_later(_LINGER, self._close)
+            asyncio.get_running_loop().call_later(_LINGER, self.close)
 
     async def aclose(self) -> None:
         if not self._finished:
-            self._close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection, finished or not, unless the body was read to its end."""
+        connection = self._taken()
+        if connection is not None:
+            connection.close()
 
     def _release(self) -> None:
         """The body is here: others may use the connection."""
-        connection, self._connection = self._connection, None
+        connection = self._taken()
         if connection is not None:
             self._give_back(connection)
 
-    def _close(self) -> None:
+    def _taken(self) -> Connection | None:
         self._others.discard(self)
         connection, self._connection = self._connection, None
-        if connection is not None:
-            self._tell_reader()
-            connection.close()
+        return connection
 
     def leave(self) -> Connection | None:
         """Return what is to be left alone in a forked process: closing this does nothing any more."""
         self._finished = True
         return self._connection
 
-    def abort(self) -> None:
-        """Let the reader know that no more will come."""
-        if self._finished:
-            self._close()
-        else:
-            self._tell_reader()
-
-    def _tell_reader(self) -> None:
-        if not self._content.is_eof():
-            self._content.set_exception(aiohttp.ClientConnectionError(_CLOSED))
-
 
 def _failed(error: Exception, url: str, pools: Pools) -> CarrierError:
-    return ReadError(_CLOSED) if pools.closed else _as_ours(error, url)
+    return ReadError(CLOSED) if pools.closed else _as_ours(error, url)
 
 
 def _as_ours(error: Exception, url: str = "") -> CarrierError:
@@ -261,7 +255,7 @@ def _as_ours(error: Exception, url: str = "") -> CarrierError:
     if isinstance(error, ValueError):  # aiohttp's errors of a URL are
         return ConnectError("the URL is no URL of http or https")
     if isinstance(error, RuntimeError) and "closed" in str(error):  # its word for a session that was closed meanwhile
-        return ReadError(_CLOSED)
+        return ReadError(CLOSED)
     raise error
 
 

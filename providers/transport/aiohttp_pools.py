@@ -37,6 +37,7 @@ _ROOM, _AT_LEAST = 8 * 1024 * 1024, 4 * 1024  # with half of it more reads cost 
 _MAX_HEADER = 64 * 1024
 IDLE = 30.0  # seconds that a pooled connection is kept; many servers close theirs after 60
 _DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
+CLOSED = "this client was closed"
 _KEPT = 64  # URLs that are kept ready
 _SENT = re.compile(r"[\x21-\x7e]+")  # what a URL is sent with: all else would end the line, or its part
 
@@ -278,12 +279,18 @@ class HttpConnection(ResponseHandler):
         super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        body = self._payload
-        if body is not None and not body.is_eof() and body.exception() is None:
-            body.set_exception(exc, *cause)  # aiohttp lets it wait for ever after a chunk that is none
+        self._tell_reader(exc, *cause)
         super().set_exception(exc, *cause)
 
+    def _tell_reader(self, exc: BaseException, *cause: BaseException) -> None:
+        """Let whoever reads the body know that no more will come: aiohttp does not, after a chunk that is none and
+        where it closes the connection itself."""
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(exc, *cause)
+
     def close(self) -> None:
+        self._tell_reader(aiohttp.ClientConnectionError(CLOSED))
         transport = self.transport  # it would stay until all is sent, and with TLS it does not tell what is not
         if transport is not None and (not self._heard or transport.get_write_buffer_size()):
             self.abort()  # half a request is of no use to anybody

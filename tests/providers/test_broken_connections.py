@@ -253,3 +253,64 @@ async def test_a_closing_that_is_cancelled_leaves_nothing() -> None:
         gc.collect()
         await turns()
     assert told == []
+
+
+async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(CHUNKED)
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_client_that_is_closed_lets_nobody_wait_for_the_rest() -> None:
+    """Whoever reads a body is told."""
+    async with serving(begin) as server:
+        http = client(server.url)
+        reading = asyncio.create_task(ask(http))
+        while not server.requests:
+            await asyncio.sleep(0)
+        await turns()
+        await http.aclose()
+        with pytest.raises(ProviderError, match="this client was closed"):
+            await reading
+
+
+def test_another_loop_ends_what_was_read_on_the_first() -> None:
+    """A client is of one loop at a time; whoever still reads on the one before is told, and does not wait for ever."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as bound,
+        asyncio.Runner() as before,
+        asyncio.Runner() as now,
+    ):
+        http = client(local(bound.getsockname()[1]))
+        reading: list[asyncio.Task[bytes]] = []
+
+        async def first() -> None:
+            async with serving(begin, bound=bound) as server:
+                reading.append(asyncio.create_task(ask(http)))
+                while not server.requests:
+                    await asyncio.sleep(0)
+                await turns()
+                served.set()
+                await over.wait()
+
+        async def second() -> bytes:
+            async with serving(OK, bound=bound):
+                answer = await ask(http)
+                await http.aclose()
+                return answer
+
+        async def end() -> None:
+            with pytest.raises(ProviderError, match="this client was closed"):
+                await reading[0]
+            over.set()
+            await serving_first
+
+        async def start() -> asyncio.Task[None]:
+            task = asyncio.create_task(first())
+            await served.wait()
+            return task
+
+        served, over = asyncio.Event(), asyncio.Event()
+        serving_first = before.run(start())
+        assert now.run(second()) == b"{}"
+        gc.collect()
+        before.run(end())
