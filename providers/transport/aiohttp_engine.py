@@ -40,6 +40,8 @@ from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
 from providers.transport.tls import tls
 
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
+_BROKEN_CHUNKS = "the answer's chunked encoding is broken"
+_SHOWN = 100  # characters of what is no HTTP, with aiohttp's words for it: it may be the rest of an answer
 _KEPT = 64  # timeouts that are kept ready
 # What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed connection.
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError, ValueError)
@@ -167,7 +169,9 @@ class _AiohttpAnswer:
         self._others = others
         self.status = message.code
         headers = {name.lower(): value for name, value in message.headers.items()}
-        self.headers = headers if len(headers) == len(message.headers) else joined(list(message.headers.items()))
+        if len(headers) != len(message.headers) or not "".join(headers.values()).isascii():
+            headers = joined([(name, _readable(value)) for name, value in message.headers.items()])
+        self.headers = headers
         if content.is_eof():  # as of most plain answers
             self._connection = None
             give_back(connection)
@@ -266,16 +270,21 @@ def _bad_answer(
         return ConnectError(f"the proxy answers {error.status} {error.message}")
     if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError):
         hint = f"; {SPEAKS_TLS}" if url.startswith("http:") and _TLS_ALERT in error.message else ""
-        # Once its head was read, it is the encoding; aiohttp's text would show a line of the body.
-        said = f"the answer is not HTTP: {error.message}{hint}" if url else "the answer's chunked encoding is broken"
-        return ProtocolError(said)
+        if not url:  # its head was read
+            return ProtocolError(_BROKEN_CHUNKS)
+        return ProtocolError(f"the answer is not HTTP: {_readable(' '.join(error.message.split()))[:_SHOWN]}{hint}")
     cause = error.__cause__
     if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
-        return ProtocolError("the answer's chunked encoding is broken")
+        return ProtocolError(_BROKEN_CHUNKS)
     return ReadError("the connection broke before the answer was complete")
 
 
 _TLS_ALERT = r"\x15\x03"  # how a record of TLS with an alert begins, as aiohttp shows it (RFC 8446, section 5.1)
+
+
+def _readable(text: str) -> str:
+    """The text without what aiohttp makes of bytes that are no UTF-8, which nobody could write down."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _text(error: BaseException) -> str:

@@ -288,6 +288,8 @@ class HttpConnection(ResponseHandler):
         body = self._payload
         if body is not None and not body.is_eof() and body.exception() is None:
             body.set_exception(exc, *cause)
+            # Who was just woken by the end of a chunk looks for data alone, and waits again.
+            self._loop.call_soon(partial(body.set_exception, exc, *cause))
 
     def close(self) -> None:
         self._tell_reader(aiohttp.ClientConnectionError(CLOSED))

@@ -45,7 +45,9 @@ async def turns() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [b"zz\r\nhush\r\n", b"2\r\nhush\r\n", b"0\rhush\r\n\r\n"], ids=["size", "data", "end"]
+    "broken",
+    [b"\r\nzz\r\nhush\r\n", b"\r\n2\r\nhush\r\n", b"\r\n0\rhush\r\n\r\n", b"hush"],
+    ids=["size", "data", "end", "more"],
 )
 async def test_a_chunk_that_is_none_ends_the_reading(broken: bytes, every_carrier: str) -> None:
     """Also where the server stays; what came is not shown."""
@@ -53,7 +55,7 @@ async def test_a_chunk_that_is_none_ends_the_reading(broken: bytes, every_carrie
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"}")
-        writer.write(CHUNKED)
+        writer.write(CHUNKED[:-2])
         await asked.wait()
         writer.write(broken)
         await over.wait()
@@ -314,3 +316,34 @@ def test_another_loop_ends_what_was_read_on_the_first() -> None:
         assert now.run(second()) == b"{}"
         gc.collect()
         before.run(end())
+
+
+async def test_what_a_header_says_can_be_written_down() -> None:
+    """In a log, or as JSON, whatever bytes it is sent as."""
+    told = b"\r\nx-request-id: a\xffb\r\nx-team: \xc3\xa9\r\n\r\n"
+    async with serving(OK.replace(b"\r\n\r\n", told)) as server:
+        http = client(server.url)
+        answer = await http.open("POST", "/chat", b"{}")
+        assert await answer.read() == b"{}"
+        await http.aclose()
+    assert (answer.headers["x-request-id"], answer.headers["x-team"]) == ("a\ufffdb", "é")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}" + b"hush " * 1000,
+        CHUNKED + b"2\r\n" + b"hush " * 1000,
+        b"SSH-2.0-OpenSSH_9.6" + b"hush " * 1000 + b"\r\n\r\n",
+    ],
+    ids=["after the end", "after a chunk", "in its place"],
+)
+async def test_little_of_what_is_no_answer_is_shown(answer: bytes) -> None:
+    """It may be the rest of one."""
+    async with serving(answer) as server:
+        http = client(server.url)
+        with pytest.raises(ProviderError, match="the answer is not HTTP") as caught:
+            await ask(http)
+        await http.aclose()
+    assert len(str(caught.value)) < 200
+    assert "\n" not in str(caught.value)
