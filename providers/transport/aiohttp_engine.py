@@ -193,8 +193,7 @@ class _AiohttpAnswer:
             return await content.readany()
         except _FAILURES as error:
             # What came before the connection broke is still there, but the public methods give it no more.
-            rest = content._read_nowait(-1) if isinstance(content, aiohttp.StreamReader) else b""
-            if rest:
+            if rest := content._read_nowait(-1):
                 return rest
             raise _as_ours(error) from error
 

@@ -207,7 +207,10 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class HttpConnection(ResponseHandler):
-    """A connection that knows whether it came out of the pool, and whether any of the answer has come."""
+    """A connection that knows whether it is, or came out of, the pool, and whether any of the answer has come.
+
+    What comes between two requests closes it, and how it ends is told to whoever reads from it.
+    """
 
     is_for_one = False  # request: no other follows
     is_idle = False  # nobody has asked anything, and so nothing is to come
@@ -222,7 +225,7 @@ class HttpConnection(ResponseHandler):
         return self.was_kept and not self._heard
 
     def is_connected(self) -> bool:
-        transport = self.transport  # an answer that came between two requests is to neither
+        transport = self.transport  # what came together with the last answer is an answer to nobody
         return transport is not None and not transport.is_closing() and not self._buffer
 
     @property
