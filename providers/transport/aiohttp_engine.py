@@ -28,6 +28,7 @@ from providers.threads import in_thread
 from providers.transport.aiohttp_pools import CLOSED, HttpConnection, Pools
 from providers.transport.engine import (
     CarrierError,
+    ClientClosed,
     ConnectError,
     ConnectTimeout,
     ProtocolError,
@@ -230,7 +231,7 @@ class _AiohttpAnswer:
 
 
 def _failed(error: Exception, url: str, pools: Pools) -> CarrierError:
-    return ReadError(CLOSED) if pools.closed else _as_ours(error, url)
+    return ClientClosed(CLOSED) if pools.closed else _as_ours(error, url)
 
 
 def _as_ours(error: Exception, url: str = "") -> CarrierError:
@@ -258,7 +259,7 @@ def _as_ours(error: Exception, url: str = "") -> CarrierError:
     if isinstance(error, ValueError):  # aiohttp's errors of a URL are
         return ConnectError("the URL is no URL of http or https")
     if isinstance(error, RuntimeError) and "closed" in str(error):  # its word for a session that was closed meanwhile
-        return ReadError(CLOSED)
+        return ClientClosed(CLOSED)
     raise error
 
 

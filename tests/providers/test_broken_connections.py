@@ -25,8 +25,8 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n"
 
 
-def client(url: str, **settings: Any) -> HttpClient:
-    made = ProviderSettings(name="p", kind="openai", base_url=url, options={"max_retries": 0}, **settings)
+def client(url: str, *, retries: int = 0, **settings: Any) -> HttpClient:
+    made = ProviderSettings(name="p", kind="openai", base_url=url, options={"max_retries": retries}, **settings)
     return HttpClient(made, default_base_url="http://unused.invalid", headers={})
 
 
@@ -216,8 +216,9 @@ async def test_who_takes_nothing_is_not_waited_for(
     await asyncio.to_thread(thread.join, 60)
 
 
-async def test_a_client_that_is_closed_blames_no_server() -> None:
-    """Also where its connection had carried another request: nobody closed that under this one."""
+@pytest.mark.parametrize("retries", [0, 2])
+async def test_a_client_that_is_closed_blames_no_server(retries: int) -> None:
+    """Also where its connection had carried another request: nobody closed that under this one. It asks none again."""
     asked, over = asyncio.Event(), asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -228,7 +229,7 @@ async def test_a_client_that_is_closed_blames_no_server() -> None:
             await over.wait()
 
     async with serving(answer) as server:
-        http = client(server.url)
+        http = client(server.url, retries=retries)
         assert await ask(http) == b"{}"
         call = asyncio.create_task(ask(http))
         await asked.wait()
