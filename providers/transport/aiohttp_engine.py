@@ -25,9 +25,10 @@ from yarl import URL
 from providers import forks
 from providers.settings import ClientCertificate
 from providers.threads import in_thread
-from providers.transport.aiohttp_pools import HttpConnection, Pools
+from providers.transport.aiohttp_pools import CLOSED, HttpConnection, Pools
 from providers.transport.engine import (
     CarrierError,
+    ClientClosed,
     ConnectError,
     ConnectTimeout,
     ProtocolError,
@@ -40,6 +41,8 @@ from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
 from providers.transport.tls import tls
 
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
+_BROKEN_CHUNKS = "the answer's chunked encoding is broken"
+_SHOWN = 100  # characters of what is no HTTP, with aiohttp's words for it: it may be the rest of an answer
 _KEPT = 64  # timeouts that are kept ready
 # What aiohttp raises, bugs aside: it has errors that are ValueErrors, and a RuntimeError for a closed connection.
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, RuntimeError, ValueError)
@@ -88,7 +91,7 @@ class AiohttpEngine:
             if connection is None:
                 connection = await pools.new(target, self._timeout(connect))
         except _FAILURES as error:
-            raise _as_ours(error, url) from error
+            raise _failed(error, url, pools) from error
         protocol = cast(HttpConnection, connection.protocol)
         try:
             head = target.head(method, headers, body, closes=protocol.is_for_one)
@@ -97,8 +100,8 @@ class AiohttpEngine:
             connection.close()
             if not isinstance(error, _FAILURES):
                 raise
-            failure = _as_ours(error, url)
-            if isinstance(failure, ReadError) and protocol.was_stale:
+            failure = _failed(error, url, pools)
+            if isinstance(failure, ReadError) and protocol.was_stale and not pools.closed:
                 pools.distrust()
                 raise StaleConnection(str(failure)) from error
             raise failure from error
@@ -106,10 +109,12 @@ class AiohttpEngine:
 
     async def aclose(self) -> None:
         keeper, self._keeper, self._pools = self._keeper, None, None
-        for answer in tuple(self._answers):
-            answer.abort()  # closed connections do not wake those who read from them
         if keeper is not None and self._loop is asyncio.get_running_loop():
-            await keeper.aclose()
+            try:
+                await keeper.aclose()
+            finally:
+                for answer in tuple(self._answers):
+                    answer.close()
 
     def _in_child(self) -> None:
         """Begin anew in a forked process, whose parent's connections these are."""
@@ -165,9 +170,12 @@ class _AiohttpAnswer:
         self._others = others
         self.status = message.code
         headers = {name.lower(): value for name, value in message.headers.items()}
-        self.headers = headers if len(headers) == len(message.headers) else joined(list(message.headers.items()))
+        if len(headers) != len(message.headers) or not "".join(headers.values()).isascii():
+            headers = joined([(name, _readable(value)) for name, value in message.headers.items()])
+        self.headers = headers
         if content.is_eof():  # as of most plain answers
-            self._release()
+            self._connection = None
+            give_back(connection)
         else:
             others.add(self)
             content.on_eof(self._release)
@@ -176,7 +184,6 @@ class _AiohttpAnswer:
         content = self._content
         if not content.is_eof() or content.exception() is not None:
             return None
-        self._others.discard(self)
         return content.read_nowait()
 
     async def read_some(self) -> bytes:
@@ -187,48 +194,44 @@ class _AiohttpAnswer:
             return await content.readany()
         except _FAILURES as error:
             # What came before the connection broke is still there, but the public methods give it no more.
-            rest = content._read_nowait(-1) if isinstance(content, aiohttp.StreamReader) else b""
-            if rest:
+            if rest := content._read_nowait(-1):
                 return rest
             raise _as_ours(error) from error
 
     def finish(self) -> None:
         if self._connection is not None:  # it is given back at the body's end
             self._finished = True
-            asyncio.get_running_loop().call_later(_LINGER, self._close)
+            asyncio.get_running_loop().call_later(_LINGER, self.close)
 
     async def aclose(self) -> None:
         if not self._finished:
-            self._close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection, finished or not, unless the body was read to its end."""
+        connection = self._taken()
+        if connection is not None:
+            connection.close()
 
     def _release(self) -> None:
         """The body is here: others may use the connection."""
-        connection, self._connection = self._connection, None
+        connection = self._taken()
         if connection is not None:
             self._give_back(connection)
 
-    def _close(self) -> None:
+    def _taken(self) -> Connection | None:
         self._others.discard(self)
         connection, self._connection = self._connection, None
-        if connection is not None:
-            self._tell_reader()
-            connection.close()
+        return connection
 
     def leave(self) -> Connection | None:
         """Return what is to be left alone in a forked process: closing this does nothing any more."""
         self._finished = True
         return self._connection
 
-    def abort(self) -> None:
-        """Let the reader know that no more will come."""
-        if self._finished:
-            self._close()
-        else:
-            self._tell_reader()
 
-    def _tell_reader(self) -> None:
-        if not self._content.is_eof():
-            self._content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
+def _failed(error: Exception, url: str, pools: Pools) -> CarrierError:
+    return ClientClosed(CLOSED) if pools.closed else _as_ours(error, url)
 
 
 def _as_ours(error: Exception, url: str = "") -> CarrierError:
@@ -256,7 +259,7 @@ def _as_ours(error: Exception, url: str = "") -> CarrierError:
     if isinstance(error, ValueError):  # aiohttp's errors of a URL are
         return ConnectError("the URL is no URL of http or https")
     if isinstance(error, RuntimeError) and "closed" in str(error):  # its word for a session that was closed meanwhile
-        return ReadError("this client was closed")
+        return ClientClosed(CLOSED)
     raise error
 
 
@@ -267,14 +270,21 @@ def _bad_answer(
         return ConnectError(f"the proxy answers {error.status} {error.message}")
     if isinstance(error, HttpProcessingError | aiohttp.ClientResponseError):
         hint = f"; {SPEAKS_TLS}" if url.startswith("http:") and _TLS_ALERT in error.message else ""
-        return ProtocolError(f"the answer is not HTTP: {error.message}{hint}")
+        if not url:  # its head was read
+            return ProtocolError(_BROKEN_CHUNKS)
+        return ProtocolError(f"the answer is not HTTP: {_readable(' '.join(error.message.split()))[:_SHOWN]}{hint}")
     cause = error.__cause__
     if isinstance(cause, TransferEncodingError) and "Not enough data" not in str(cause):
-        return ProtocolError("the answer's chunked encoding is broken")
+        return ProtocolError(_BROKEN_CHUNKS)
     return ReadError("the connection broke before the answer was complete")
 
 
 _TLS_ALERT = r"\x15\x03"  # how a record of TLS with an alert begins, as aiohttp shows it (RFC 8446, section 5.1)
+
+
+def _readable(text: str) -> str:
+    """The text without what aiohttp makes of bytes that are no UTF-8, which nobody could write down."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _text(error: BaseException) -> str:

@@ -37,6 +37,7 @@ _ROOM, _AT_LEAST = 8 * 1024 * 1024, 4 * 1024  # with half of it more reads cost 
 _MAX_HEADER = 64 * 1024
 IDLE = 30.0  # seconds that a pooled connection is kept; many servers close theirs after 60
 _DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
+CLOSED = "this client was closed"
 _KEPT = 64  # URLs that are kept ready
 _SENT = re.compile(r"[\x21-\x7e]+")  # what a URL is sent with: all else would end the line, or its part
 
@@ -140,10 +141,11 @@ class Pools:
 
     def give_back(self, target: Target, connection: Connection) -> None:
         """The whole answer is here: the connection may be used again, if it can be."""
-        protocol = connection.protocol
+        protocol: Any = connection.protocol  # one of ours, or none any more
         if protocol is None or protocol.should_close or self.closed:
             connection.close()
             return
+        protocol.is_idle = protocol.was_kept = True
         self._idle.setdefault(target.key, deque()).append((connection, self._loop.time()))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
@@ -162,11 +164,12 @@ class Pools:
         self.closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        await self._connector.close()  # those that wait here as well
+        closed = self._connector.close()  # those that wait here as well
         for waiting in self._idle.values():
             for connection, _ in waiting:
                 connection.close()
         self._idle.clear()
+        await closed
 
     @property
     def _is_distrusted(self) -> bool:
@@ -204,10 +207,14 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class HttpConnection(ResponseHandler):
-    """A connection that knows whether it came out of the pool, and whether any of the answer has come."""
+    """A connection that knows whether it is, or came out of, the pool, and whether any of the answer has come.
+
+    What comes between two requests closes it, and how it ends is told to whoever reads from it.
+    """
 
     is_for_one = False  # request: no other follows
-    _requests = 0
+    is_idle = False  # nobody has asked anything, and so nothing is to come
+    was_kept = False  # in the pool, before this request
     _heard = False
     _writing: asyncio.Task[None] | None = None
     _reader: Any = None  # reads as many bytes at once as its `max_size` says; None where that can't be said
@@ -215,10 +222,10 @@ class HttpConnection(ResponseHandler):
     @property
     def was_stale(self) -> bool:
         """Whether an earlier request used it as well, and this one got not a byte."""
-        return self._requests > 1 and not self._heard
+        return self.was_kept and not self._heard
 
     def is_connected(self) -> bool:
-        transport = self.transport  # an answer that came between two requests is to neither
+        transport = self.transport  # what came together with the last answer is an answer to nobody
         return transport is not None and not transport.is_closing() and not self._buffer
 
     @property
@@ -235,8 +242,7 @@ class HttpConnection(ResponseHandler):
         Args:
             among: so many connections are in use.
         """
-        self._requests += 1
-        self._heard = False
+        self._heard = self.is_idle = False
         if self._reader is not None:
             self._reader.max_size = min(max(_ROOM // (among + 1), _AT_LEAST), _AT_ONCE)
         self.set_response_params(
@@ -270,9 +276,29 @@ class HttpConnection(ResponseHandler):
         super().connection_made(transport)
         self._reader = _reader(transport)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None:
+            self._parser = None  # it would take a reset for the end of a body without length
+        super().connection_lost(exc)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        self._tell_reader(exc, *cause)
+        super().set_exception(exc, *cause)
+
+    def _tell_reader(self, exc: BaseException, *cause: BaseException) -> None:
+        """Let whoever reads the body know that no more will come: aiohttp does not, after a chunk that is none and
+        where it closes the connection itself."""
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(exc, *cause)
+            # Who was just woken by the end of a chunk looks for data alone, and waits again.
+            self._loop.call_soon(partial(body.set_exception, exc, *cause))
+
     def close(self) -> None:
-        if self._is_writing:  # half a request is of no use to anybody
-            self.abort()  # which ends the writing as well
+        self._tell_reader(aiohttp.ClientConnectionError(CLOSED))
+        transport = self.transport  # it would stay until all is sent, and with TLS it does not tell what is not
+        if transport is not None and (not self._heard or transport.get_write_buffer_size()):
+            self.abort()  # half a request is of no use to anybody
         super().close()
 
     def resume_reading(self, *told: Any, **named: Any) -> None:
@@ -281,7 +307,10 @@ class HttpConnection(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        super().data_received(data)
+        if self.is_idle:
+            self.close()  # the rest of it would stand before the next answer
+        else:
+            super().data_received(data)
 
 
 def _reader(transport: asyncio.BaseTransport) -> Any:

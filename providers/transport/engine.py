@@ -64,6 +64,10 @@ class ProtocolError(CarrierError):
     code = ErrorCode.PROTOCOL_ERROR
 
 
+class ClientClosed(ReadError):
+    """This client was closed meanwhile."""
+
+
 class StaleConnection(ReadError):
     """A connection of the pool was closed just as it was used, before any byte of an answer (RFC 9112, 9.3.1)."""
 

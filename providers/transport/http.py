@@ -21,7 +21,7 @@ from providers.header_names import belongs_to_connection
 from providers.settings import ProviderSettings
 from providers.transport.aiohttp_engine import AiohttpEngine
 from providers.transport.base_url import BaseUrl
-from providers.transport.engine import CarrierError, HttpEngine, RawResponse, StaleConnection
+from providers.transport.engine import CarrierError, ClientClosed, HttpEngine, RawResponse, StaleConnection
 from providers.transport.environment import proxy_of
 from providers.transport.headers import retry_after
 from providers.transport.unpack import Unpacker
@@ -263,7 +263,7 @@ class HttpClient:
                 answer = HttpResponse(await self._carrier.send(method, url, signed, body, within), self._name)
             except (CarrierError, ProviderError) as error:
                 failure = _failure(error, self._name, self._where) if isinstance(error, CarrierError) else error
-                if last or failure.code is not ErrorCode.CONNECTION_FAILED:
+                if last or failure.code is not ErrorCode.CONNECTION_FAILED or isinstance(error, ClientClosed):
                     raise failure from failure.__cause__  # and not from what the carrier says
                 await asyncio.sleep(_backoff(retry))
                 continue
@@ -278,7 +278,7 @@ class HttpClient:
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections; calls under way fail at once."""
         await self._carrier.aclose()
 
     def _redirected(self, response: HttpResponse) -> ProviderError:
