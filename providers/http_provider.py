@@ -63,7 +63,8 @@ from providers.types import (
 from providers.validation import validate
 
 if TYPE_CHECKING:
-    from providers.transport.http import HttpClient, HttpResponse
+    from providers.transport.http import HttpClient
+    from providers.transport.response import HttpResponse
 
 _NOTHING: tuple[str, ...] = ()
 _EARLIER = ("thinking of earlier turns",)

@@ -26,7 +26,7 @@ from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, ServerTool, WireProtocol
 
 if TYPE_CHECKING:
-    from providers.transport.http import HttpResponse
+    from providers.transport.response import HttpResponse
 
 # The version that every compatible server knows, and that keeps sampling for the models that take it.
 DEFAULT_VERSION = "2023-06-01"

@@ -18,7 +18,6 @@ from typing import cast
 import aiohttp
 from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError, TransferEncodingError
 from yarl import URL
 
@@ -31,12 +30,12 @@ from providers.transport.engine import (
     ConnectError,
     ConnectTimeout,
     ProtocolError,
-    RawResponse,
     ReadError,
     StaleConnection,
     joined,
 )
 from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
+from providers.transport.response import HttpResponse, WholeResponse
 from providers.transport.tls import tls
 
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
@@ -78,7 +77,7 @@ class AiohttpEngine:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
-    ) -> RawResponse:
+    ) -> HttpResponse:
         pools = self._pools
         if pools is None or pools.closed or asyncio.get_running_loop() is not self._loop:
             pools = await self._open(is_tls=url.startswith("https:"))
@@ -102,7 +101,14 @@ class AiohttpEngine:
                 pools.distrust()
                 raise StaleConnection(str(failure)) from error
             raise failure from error
-        return _AiohttpAnswer(message, content, connection, partial(pools.give_back, target), self._answers)
+        told = message.headers
+        named = dict(zip(map(str.lower, told), told.values(), strict=True))
+        named = named if len(named) == len(told) else joined(told.items())
+        if content.is_eof():  # as of most plain answers
+            pools.give_back(target, connection)
+            return WholeResponse(message.code, named, _taken(content))
+        give_back = partial(pools.give_back, target)
+        return _AiohttpAnswer(message.code, named, content, connection, give_back, self._answers)
 
     async def aclose(self) -> None:
         keeper, self._keeper, self._pools = self._keeper, None, None
@@ -145,49 +151,37 @@ async def _kept(pools: Pools) -> AsyncGenerator[Pools, None]:
         await pools.close()
 
 
-class _AiohttpAnswer:
+class _AiohttpAnswer(HttpResponse):
     """Closing it before its end closes the connection at once."""
 
-    __slots__ = ("_connection", "_content", "_finished", "_give_back", "_others", "headers", "status")
+    __slots__ = ("_connection", "_content", "_finished", "_give_back", "_others")
 
     def __init__(
         self,
-        message: RawResponseMessage,
+        status: int,
+        headers: dict[str, str],
         content: aiohttp.StreamReader,
         connection: Connection,
         give_back: Callable[[Connection], None],
         others: set[_AiohttpAnswer],
     ) -> None:
+        super().__init__(status, headers)
         self._content = content
         self._connection: Connection | None = connection
         self._finished = False
         self._give_back = give_back
         self._others = others
-        self.status = message.code
-        headers = {name.lower(): value for name, value in message.headers.items()}
-        self.headers = headers if len(headers) == len(message.headers) else joined(list(message.headers.items()))
-        if content.is_eof():  # as of most plain answers
-            self._release()
-        else:
-            others.add(self)
-            content.on_eof(self._release)
+        others.add(self)
+        content.on_eof(self._release)
 
-    def rest(self) -> bytes | None:
-        content = self._content
-        if not content.is_eof() or content.exception() is not None:
-            return None
-        self._others.discard(self)
-        return content.read_nowait()
-
-    async def read_some(self) -> bytes:
+    async def sent(self) -> bytes:
         content = self._content
         if content.at_eof():
             return b""
         try:
             return await content.readany()
         except _FAILURES as error:
-            # What came before the connection broke is still there, but the public methods give it no more.
-            rest = content._read_nowait(-1) if isinstance(content, aiohttp.StreamReader) else b""
+            rest = _taken(content)  # what came before the connection broke
             if rest:
                 return rest
             raise _as_ours(error) from error
@@ -229,6 +223,17 @@ class _AiohttpAnswer:
     def _tell_reader(self) -> None:
         if not self._content.is_eof():
             self._content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
+
+
+def _taken(content: aiohttp.StreamReader) -> bytes:
+    """What is here of a body that gets no more. aiohttp's methods give nothing of one that broke, and ask of each piece
+    whether more may come.
+    """
+    if content is aiohttp.EMPTY_PAYLOAD:
+        return b""
+    taken = b"".join(content._buffer)
+    content._buffer.clear()
+    return taken
 
 
 def _as_ours(error: Exception, url: str = "") -> CarrierError:

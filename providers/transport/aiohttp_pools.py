@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage
+from aiohttp.http import HttpResponseParser, RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from providers.transport.engine import KEEP_ALIVE
@@ -41,6 +42,20 @@ _KEPT = 64  # URLs that are kept ready
 _SENT = re.compile(r"[\x21-\x7e]+")  # what a URL is sent with: all else would end the line, or its part
 
 
+_EMPTY = frozenset({*range(100, 200), 204, 304})  # statuses of answers without a body (RFC 9112, section 6.3)
+# Makes the parser of one answer. It is used for no other: none tells whether bytes of a further answer are in it.
+_parser_for = partial(
+    HttpResponseParser,
+    limit=_READ_BUFFER,
+    payload_exception=aiohttp.ClientPayloadError,
+    read_until_eof=True,
+    auto_decompress=False,  # it would unpack all of what came at once
+    max_line_size=_MAX_HEADER,
+    max_field_size=_MAX_HEADER,
+)
+_Waiting: TypeAlias = deque[tuple[Connection, float]]
+
+
 class Target:
     """A URL, ready to be asked.
 
@@ -48,7 +63,7 @@ class Target:
         url: of http or https.
         proxy: an HTTP proxy on the way to it.
 
-    `key` tells which connections lead there.
+    `key` tells which connections lead there; `waiting` has those that nobody uses, the oldest first, and since when.
 
     Raises:
         ValueError: it is no such URL.
@@ -61,6 +76,7 @@ class Target:
         # It is never sent, but says to aiohttp which connection is wanted.
         self.wanted = aiohttp.ClientRequest("GET", parsed, proxy=None if proxy is None else URL(proxy))
         self.key = self.wanted.connection_key
+        self.waiting = _Waiting()
         is_forwarded = proxy is not None and parsed.scheme == "http"
         where = str(self.wanted.url) if is_forwarded else parsed.raw_path_qs
         self._line = f" {where} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\n"
@@ -107,7 +123,7 @@ class Pools:
         self._targets: dict[str, Target] = {}
         self.closed = False
         self._connector = self._made()
-        self._idle: dict[Any, deque[tuple[Connection, float]]] = {}  # by key, and since when; the oldest first
+        self._waiting: dict[Any, _Waiting] = {}  # by key: targets of one host have the same
         self._sweeper: asyncio.TimerHandle | None = None
         self._distrusted_until = -inf
 
@@ -118,16 +134,15 @@ class Pools:
             if len(self._targets) >= _KEPT:
                 self._targets.clear()
             found = self._targets[url] = Target(url, self._proxy)
+            found.waiting = self._waiting.setdefault(found.key, found.waiting)
         return found
 
     def idle(self, target: Target) -> Connection | None:
         """A connection that is open and that nobody uses; None where a new one has to be made."""
-        if self._is_distrusted:
-            return None
-        waiting = self._idle.get(target.key)
-        while waiting:
+        now, waiting = self._loop.time(), target.waiting
+        while waiting and now >= self._distrusted_until:
             connection, since = waiting.popleft()
-            if self._loop.time() - since <= IDLE and not connection.closed:
+            if now - since <= IDLE and not connection.closed:
                 return connection
             connection.close()
         return None
@@ -135,7 +150,7 @@ class Pools:
     async def new(self, target: Target, within: aiohttp.ClientTimeout) -> Connection:
         """A new connection. While the others are distrusted it is for one request."""
         connection = await self._connector.connect(target.wanted, [], within)
-        cast(HttpConnection, connection.protocol).is_for_one = self._is_distrusted
+        cast(HttpConnection, connection.protocol).is_for_one = self._loop.time() < self._distrusted_until
         return connection
 
     def give_back(self, target: Target, connection: Connection) -> None:
@@ -144,14 +159,14 @@ class Pools:
         if protocol is None or protocol.should_close or self.closed:
             connection.close()
             return
-        self._idle.setdefault(target.key, deque()).append((connection, self._loop.time()))
+        target.waiting.append((connection, self._loop.time()))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
 
     @property
     def in_use(self) -> int:
         """How many connections are neither idle nor closed."""
-        return len(self._connector._acquired) - sum(map(len, self._idle.values()))
+        return len(self._connector._acquired) - sum(map(len, self._waiting.values()))
 
     def distrust(self) -> None:
         """A connection of the pool was dead: make new ones for a moment."""
@@ -163,30 +178,21 @@ class Pools:
         if self._sweeper is not None:
             self._sweeper.cancel()
         await self._connector.close()  # those that wait here as well
-        for waiting in self._idle.values():
-            for connection, _ in waiting:
-                connection.close()
-        self._idle.clear()
-
-    @property
-    def _is_distrusted(self) -> bool:
-        return self._distrusted_until != -inf and self._loop.time() < self._distrusted_until
+        for waiting in self._waiting.values():
+            while waiting:
+                waiting.popleft()[0].close()
 
     def _sweep(self) -> None:
         """Close what has waited for too long, or was closed by the other side."""
         self._sweeper = None
-        for key, waiting in tuple(self._idle.items()):
-            kept = deque[tuple[Connection, float]]()
-            for connection, since in waiting:
+        for waiting in self._waiting.values():
+            for _ in range(len(waiting)):
+                connection, since = waiting.popleft()
                 if self._loop.time() - since < IDLE and not connection.closed:
-                    kept.append((connection, since))
+                    waiting.append((connection, since))
                 else:
                     connection.close()
-            if kept:
-                self._idle[key] = kept
-            else:
-                del self._idle[key]
-        if self._idle:
+        if any(self._waiting.values()):
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
 
     def _made(self) -> aiohttp.BaseConnector:
@@ -207,6 +213,7 @@ class HttpConnection(ResponseHandler):
     """A connection that knows whether it came out of the pool, and whether any of the answer has come."""
 
     is_for_one = False  # request: no other follows
+    _parser: HttpResponseParser | None
     _requests = 0
     _heard = False
     _writing: asyncio.Task[None] | None = None
@@ -239,13 +246,9 @@ class HttpConnection(ResponseHandler):
         self._heard = False
         if self._reader is not None:
             self._reader.max_size = min(max(_ROOM // (among + 1), _AT_LEAST), _AT_ONCE)
-        self.set_response_params(
-            read_until_eof=True,
-            auto_decompress=False,  # it would unpack all of what came at once
-            read_bufsize=_READ_BUFFER,
-            max_line_size=_MAX_HEADER,
-            max_field_size=_MAX_HEADER,
-        )
+        self._parser = _parser_for(self, self._loop)
+        if self._tail:  # it came before it was asked for
+            self._drain_tail()
         if len(body) > _AT_ONCE:
             self._writing = asyncio.get_running_loop().create_task(self._write(head, body))
         elif self.transport is not None:  # else `read` says why
@@ -280,8 +283,27 @@ class HttpConnection(ResponseHandler):
             super().resume_reading(*told, **named)
 
     def data_received(self, data: bytes) -> None:
+        """As aiohttp's, without what it does for WebSockets and its own timeouts, which is half of it."""
         self._heard = True
-        super().data_received(data)
+        if self._parser is None or self._upgraded:
+            super().data_received(data)
+            return
+        try:
+            messages, self._upgraded, _ = self._parser.feed_data(data)
+        except Exception as error:
+            self._fail(error)
+            return
+        for message, content in messages:
+            self._should_close = self._should_close or message.should_close
+            self._payload = content
+            self.feed_data((message, aiohttp.EMPTY_PAYLOAD if message.code in _EMPTY else content))
+
+    def _fail(self, error: Exception) -> None:
+        """What came is no HTTP."""
+        if self.transport is not None:
+            self.transport.close()
+        told = error if isinstance(error, HttpProcessingError) else HttpProcessingError()
+        self.set_exception(HttpProcessingError(code=told.code, message=told.message, headers=told.headers), error)
 
 
 def _reader(transport: asyncio.BaseTransport) -> Any:

@@ -22,13 +22,13 @@ from providers.transport.engine import (
     ConnectError,
     ConnectTimeout,
     ProtocolError,
-    RawResponse,
     ReadError,
     ReadTimeout,
     StaleConnection,
     joined,
 )
 from providers.transport.failures import reason
+from providers.transport.response import HttpResponse
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
@@ -48,7 +48,7 @@ class HttpxEngine:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
-    ) -> RawResponse:
+    ) -> HttpResponse:
         process = os.getpid()
         if self._used_in not in (None, process) and not isinstance(self._transport, _WITHOUT_CONNECTIONS):
             raise ConnectError(_OF_THE_PARENT)
@@ -162,18 +162,17 @@ def _exact(error: Exception) -> CarrierError:
     return _LIKE[name](text or type(error).__name__)
 
 
-class _HttpxAnswer:
+class _HttpxAnswer(HttpResponse):
     def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(answer.status_code, joined(answer.headers.multi_items()))
         self._answer = answer
         self._pieces: AsyncIterator[bytes] | None = None
         self._finished = False
-        self.status = answer.status_code
-        self.headers = joined(answer.headers.multi_items())
 
     def rest(self) -> None:
         return None  # httpx reads when it is asked
 
-    async def read_some(self) -> bytes:
+    async def sent(self) -> bytes:
         try:
             if self._pieces is None:
                 source: Any = self._answer.stream
@@ -192,7 +191,7 @@ class _HttpxAnswer:
         if self._finished:
             with suppress(TimeoutError, CarrierError):
                 async with asyncio.timeout(_LINGER):
-                    while await self.read_some():
+                    while await self.sent():
                         pass
         # The generator of the pieces as well: left alone it would be closed by a task of its own.
         for source in (self._pieces, self._answer.stream):
