@@ -13,7 +13,6 @@ import providers.transport.certificates  # noqa: F401 - it imports aiohttp, fast
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
-from typing import cast
 
 import aiohttp
 from aiohttp.client_exceptions import UnixClientConnectorError
@@ -24,7 +23,7 @@ from yarl import URL
 from providers import forks
 from providers.settings import ClientCertificate
 from providers.threads import in_thread
-from providers.transport.aiohttp_pools import HttpConnection, Pools
+from providers.transport.aiohttp_pools import Pools
 from providers.transport.engine import (
     CarrierError,
     ConnectError,
@@ -35,7 +34,7 @@ from providers.transport.engine import (
     joined,
 )
 from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
-from providers.transport.response import HttpResponse, WholeResponse
+from providers.transport.response import HttpResponse
 from providers.transport.tls import tls
 
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
@@ -83,21 +82,19 @@ class AiohttpEngine:
             pools = await self._open(is_tls=url.startswith("https:"))
         try:
             target = pools.target(url)
-            connection = pools.idle(target)
-            if connection is None:
-                connection = await pools.new(target, self._timeout(connect))
+            held = pools.idle(target) or await pools.new(target, self._timeout(connect))
         except _FAILURES as error:
             raise _as_ours(error, url) from error
-        protocol = cast(HttpConnection, connection.protocol)
+        hold, connection = held
         try:
-            head = target.head(method, headers, body, closes=protocol.is_for_one)
-            message, content = await protocol.ask(head, body or b"", among=pools.in_use)
+            head = target.head(method, headers, body, closes=connection.is_for_one)
+            message, content = await connection.ask(head, body or b"", among=pools.in_use(target))
         except BaseException as error:
-            connection.close()
+            hold.close()
             if not isinstance(error, _FAILURES):
                 raise
             failure = _as_ours(error, url)
-            if isinstance(failure, ReadError) and protocol.was_stale:
+            if isinstance(failure, ReadError) and connection.was_stale:
                 pools.distrust()
                 raise StaleConnection(str(failure)) from error
             raise failure from error
@@ -105,10 +102,12 @@ class AiohttpEngine:
         named = dict(zip(map(str.lower, told), told.values(), strict=True))
         named = named if len(named) == len(told) else joined(told.items())
         if content.is_eof():  # as of most plain answers
-            pools.give_back(target, connection)
-            return WholeResponse(message.code, named, _taken(content))
-        give_back = partial(pools.give_back, target)
-        return _AiohttpAnswer(message.code, named, content, connection, give_back, self._answers)
+            pools.give_back(target, held)
+            return HttpResponse(message.code, named, _taken(content))
+        give_back = partial(pools.give_back, target, held)
+        return _AiohttpAnswer(
+            message.code, named, content=content, hold=hold, give_back=give_back, others=self._answers
+        )
 
     async def aclose(self) -> None:
         keeper, self._keeper, self._pools = self._keeper, None, None
@@ -151,31 +150,21 @@ async def _kept(pools: Pools) -> AsyncGenerator[Pools, None]:
         await pools.close()
 
 
-class _AiohttpAnswer(HttpResponse):
+class _AiohttpAnswer(HttpResponse, eq=False, kw_only=True):
     """Closing it before its end closes the connection at once."""
 
-    __slots__ = ("_connection", "_content", "_finished", "_give_back", "_others")
+    content: aiohttp.StreamReader
+    hold: Connection | None
+    give_back: Callable[[], None]
+    others: set[_AiohttpAnswer]
+    finished: bool = False
 
-    def __init__(
-        self,
-        status: int,
-        headers: dict[str, str],
-        content: aiohttp.StreamReader,
-        connection: Connection,
-        give_back: Callable[[Connection], None],
-        others: set[_AiohttpAnswer],
-    ) -> None:
-        super().__init__(status, headers)
-        self._content = content
-        self._connection: Connection | None = connection
-        self._finished = False
-        self._give_back = give_back
-        self._others = others
-        others.add(self)
-        content.on_eof(self._release)
+    def __post_init__(self) -> None:
+        self.others.add(self)
+        self.content.on_eof(self._release)
 
     async def sent(self) -> bytes:
-        content = self._content
+        content = self.content
         if content.at_eof():
             return b""
         try:
@@ -187,42 +176,42 @@ class _AiohttpAnswer(HttpResponse):
             raise _as_ours(error) from error
 
     def finish(self) -> None:
-        if self._connection is not None:  # it is given back at the body's end
-            self._finished = True
+        if self.hold is not None:  # it is given back at the body's end
+            self.finished = True
             asyncio.get_running_loop().call_later(_LINGER, self._close)
 
     async def aclose(self) -> None:
-        if not self._finished:
+        if not self.finished:
             self._close()
 
     def _release(self) -> None:
         """The body is here: others may use the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._give_back(connection)
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            self.give_back()
 
     def _close(self) -> None:
-        self._others.discard(self)
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        self.others.discard(self)
+        hold, self.hold = self.hold, None
+        if hold is not None:
             self._tell_reader()
-            connection.close()
+            hold.close()
 
     def leave(self) -> Connection | None:
         """Return what is to be left alone in a forked process: closing this does nothing any more."""
-        self._finished = True
-        return self._connection
+        self.finished = True
+        return self.hold
 
     def abort(self) -> None:
         """Let the reader know that no more will come."""
-        if self._finished:
+        if self.finished:
             self._close()
         else:
             self._tell_reader()
 
     def _tell_reader(self) -> None:
-        if not self._content.is_eof():
-            self._content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
+        if not self.content.is_eof():
+            self.content.set_exception(aiohttp.ClientConnectionError("this client was closed"))
 
 
 def _taken(content: aiohttp.StreamReader) -> bytes:

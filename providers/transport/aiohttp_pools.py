@@ -53,7 +53,8 @@ _parser_for = partial(
     max_line_size=_MAX_HEADER,
     max_field_size=_MAX_HEADER,
 )
-_Waiting: TypeAlias = deque[tuple[Connection, float]]
+# aiohttp's hold on a connection, which closes it when it is dropped, and the connection.
+Held: TypeAlias = "tuple[Connection, HttpConnection]"
 
 
 class Target:
@@ -76,7 +77,7 @@ class Target:
         # It is never sent, but says to aiohttp which connection is wanted.
         self.wanted = aiohttp.ClientRequest("GET", parsed, proxy=None if proxy is None else URL(proxy))
         self.key = self.wanted.connection_key
-        self.waiting = _Waiting()
+        self.waiting: deque[tuple[Held, float]] = deque()
         is_forwarded = proxy is not None and parsed.scheme == "http"
         where = str(self.wanted.url) if is_forwarded else parsed.raw_path_qs
         self._line = f" {where} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\n"
@@ -123,7 +124,7 @@ class Pools:
         self._targets: dict[str, Target] = {}
         self.closed = False
         self._connector = self._made()
-        self._waiting: dict[Any, _Waiting] = {}  # by key: targets of one host have the same
+        self._waiting: dict[Any, deque[tuple[Held, float]]] = {}  # by key: targets of one host have the same
         self._sweeper: asyncio.TimerHandle | None = None
         self._distrusted_until = -inf
 
@@ -137,36 +138,35 @@ class Pools:
             found.waiting = self._waiting.setdefault(found.key, found.waiting)
         return found
 
-    def idle(self, target: Target) -> Connection | None:
+    def idle(self, target: Target) -> Held | None:
         """A connection that is open and that nobody uses; None where a new one has to be made."""
         now, waiting = self._loop.time(), target.waiting
         while waiting and now >= self._distrusted_until:
-            connection, since = waiting.popleft()
-            if now - since <= IDLE and not connection.closed:
-                return connection
-            connection.close()
+            held, since = waiting.popleft()
+            if now - since <= IDLE and held[1].is_connected():
+                return held
+            held[0].close()
         return None
 
-    async def new(self, target: Target, within: aiohttp.ClientTimeout) -> Connection:
+    async def new(self, target: Target, within: aiohttp.ClientTimeout) -> Held:
         """A new connection. While the others are distrusted it is for one request."""
         connection = await self._connector.connect(target.wanted, [], within)
-        cast(HttpConnection, connection.protocol).is_for_one = self._loop.time() < self._distrusted_until
-        return connection
+        made = cast(HttpConnection, connection.protocol)
+        made.is_for_one = self._loop.time() < self._distrusted_until
+        return connection, made
 
-    def give_back(self, target: Target, connection: Connection) -> None:
+    def give_back(self, target: Target, held: Held) -> None:
         """The whole answer is here: the connection may be used again, if it can be."""
-        protocol = connection.protocol
-        if protocol is None or protocol.should_close or self.closed:
-            connection.close()
+        if held[1].should_close or self.closed:
+            held[0].close()
             return
-        target.waiting.append((connection, self._loop.time()))
+        target.waiting.append((held, self._loop.time()))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
 
-    @property
-    def in_use(self) -> int:
-        """How many connections are neither idle nor closed."""
-        return len(self._connector._acquired) - sum(map(len, self._waiting.values()))
+    def in_use(self, target: Target) -> int:
+        """How many connections are open, and not idle for such a target."""
+        return len(self._connector._acquired) - len(target.waiting)
 
     def distrust(self) -> None:
         """A connection of the pool was dead: make new ones for a moment."""
@@ -180,18 +180,18 @@ class Pools:
         await self._connector.close()  # those that wait here as well
         for waiting in self._waiting.values():
             while waiting:
-                waiting.popleft()[0].close()
+                waiting.popleft()[0][0].close()
 
     def _sweep(self) -> None:
         """Close what has waited for too long, or was closed by the other side."""
         self._sweeper = None
         for waiting in self._waiting.values():
             for _ in range(len(waiting)):
-                connection, since = waiting.popleft()
-                if self._loop.time() - since < IDLE and not connection.closed:
-                    waiting.append((connection, since))
+                held, since = waiting.popleft()
+                if self._loop.time() - since < IDLE and held[1].is_connected():
+                    waiting.append((held, since))
                 else:
-                    connection.close()
+                    held[0].close()
         if any(self._waiting.values()):
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
 
@@ -216,6 +216,7 @@ class HttpConnection(ResponseHandler):
     _parser: HttpResponseParser | None
     _requests = 0
     _heard = False
+    _answer: asyncio.Future[Any] | None = None  # that is waited for
     _writing: asyncio.Task[None] | None = None
     _reader: Any = None  # reads as many bytes at once as its `max_size` says; None where that can't be said
 
@@ -242,21 +243,23 @@ class HttpConnection(ResponseHandler):
         Args:
             among: so many connections are in use.
         """
+        if self._exception is not None:
+            raise self._exception
         self._requests += 1
         self._heard = False
         if self._reader is not None:
             self._reader.max_size = min(max(_ROOM // (among + 1), _AT_LEAST), _AT_ONCE)
         self._parser = _parser_for(self, self._loop)
-        if self._tail:  # it came before it was asked for
-            self._drain_tail()
         if len(body) > _AT_ONCE:
             self._writing = asyncio.get_running_loop().create_task(self._write(head, body))
-        elif self.transport is not None:  # else `read` says why
+        elif self.transport is not None:  # else `answer` fails
             self.transport.write(head + body)
-        while True:
-            message, content = await self.read()
-            if message.code >= 200 or message.code == 101:  # others come before the answer
-                return message, content
+        self._answer = answer = self._loop.create_future()
+        self._waiter = answer  # aiohttp has it fail with the connection
+        if self._tail:  # it came before it was asked for
+            self._drain_tail()
+        found: tuple[RawResponseMessage, aiohttp.StreamReader] = await answer
+        return found
 
     async def _write(self, head: bytes, body: bytes) -> None:
         """Send a large body piece by piece, as fast as it is taken."""
@@ -294,9 +297,17 @@ class HttpConnection(ResponseHandler):
             self._fail(error)
             return
         for message, content in messages:
-            self._should_close = self._should_close or message.should_close
+            if message.should_close:
+                self._should_close = True
             self._payload = content
-            self.feed_data((message, aiohttp.EMPTY_PAYLOAD if message.code in _EMPTY else content))
+            if message.code in _EMPTY:
+                content = aiohttp.EMPTY_PAYLOAD
+            answer = self._answer
+            if answer is None or answer.done():
+                self.feed_data((message, content))  # nobody has asked for it: see `is_connected`
+            elif message.code >= 200 or message.code == 101:  # others come before the answer
+                self._answer = self._waiter = None
+                answer.set_result((message, content))
 
     def _fail(self, error: Exception) -> None:
         """What came is no HTTP."""

@@ -158,7 +158,7 @@ class HttpClient:
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
             sent = {**self._headers, **_by_name(headers), **({} if body is None else _JSON)}
-        url = self._url(path)
+        url = self._urls.get(path) or self._url(path)
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:
@@ -206,10 +206,8 @@ class HttpClient:
         )
 
     def _url(self, path: str) -> str:
-        found = self._urls.get(path)
-        if found is None:
-            found = self._urls[path] = self._base.with_path(path)
-        return found
+        made = self._urls[path] = self._base.with_path(path)
+        return made
 
 
 def _handed_in(transport: AsyncBaseTransport) -> HttpEngine:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
+
+import msgspec
 
 from providers.errors import ErrorCode, ProviderError
 from providers.transport.engine import CarrierError
@@ -16,33 +17,31 @@ PIECE = 16 * 1024  # bytes of a stream that are given at a time
 _SHORT_PIECE, _SHORT_LINES = 4 * 1024, 512
 
 
-class HttpResponse(ABC):
-    """Base of the answers of all that carries requests. `headers` have lower-case names."""
+class HttpResponse(msgspec.Struct, eq=False):
+    """An answer that is here to its end; one that is not gives its body piece by piece, by methods of its own.
 
-    __slots__ = ("_at", "_came", "_unpacker", "headers", "status")
+    `headers` have lower-case names; `body` is as it was sent.
+    """
 
-    def __init__(self, status: int, headers: dict[str, str]) -> None:
-        self.status = status
-        self.headers = headers
-        self._unpacker: Unpacker | None = None
-        self._came = b""  # more than a piece, of which it is given up to `_at`
-        self._at = 0
+    status: int
+    headers: dict[str, str]
+    body: bytes = b""
+    _unpacker: Unpacker | None = None
+    _came: bytes = b""  # more than a piece, of which it is given up to `_at`
+    _at: int = 0
 
-    # --- what a subclass says
+    __repr__ = object.__repr__  # no answer in a log
 
-    @abstractmethod
     async def sent(self) -> bytes:
         """The next bytes of the body, as they are sent; empty at its end. Raises CarrierError."""
+        body, self.body = self.body, b""
+        return body
 
-    @abstractmethod
     def finish(self) -> None:
-        """The answer is complete, whatever may still come: keep the connection if the body ends soon, or close it."""
+        """The answer is complete, whatever may still come; the connection is used again if the body ends soon."""
 
-    @abstractmethod
     async def aclose(self) -> None:
         """Close the connection at once, unless the body was read to its end or is finished."""
-
-    # --- what is given
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes.
@@ -55,6 +54,9 @@ class HttpResponse(ABC):
 
     async def read(self) -> bytes:
         """The body, or what is left of it, at most 64 MiB; raises like `chunks`."""
+        if self.body and "content-encoding" not in self.headers:  # as of most plain answers
+            body = await self.sent()
+            return _bounded(body, len(body))
         parts = [self._came[self._at :]]
         size = len(parts[0])
         try:
@@ -114,36 +116,6 @@ class HttpResponse(ABC):
             if data := self._unpacker.some():
                 return data
         return b""
-
-
-class WholeResponse(HttpResponse):
-    """An answer that is here to its end: nobody waits for it, and its connection is others' already.
-
-    Args:
-        body: as it was sent.
-    """
-
-    __slots__ = ("_body",)
-
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        super().__init__(status, headers)
-        self._body = body
-
-    async def read(self) -> bytes:
-        if self._came or "content-encoding" in self.headers:
-            return await super().read()
-        body, self._body = self._body, b""
-        return _bounded(body, len(body))
-
-    async def sent(self) -> bytes:
-        body, self._body = self._body, b""
-        return body
-
-    def finish(self) -> None:
-        pass
-
-    async def aclose(self) -> None:
-        pass
 
 
 def _bounded(data: bytes, size: int) -> bytes:
