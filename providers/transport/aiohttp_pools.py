@@ -35,6 +35,7 @@ _AT_ONCE = 64 * 1024  # bytes that are read, or written, at once
 # Bytes that are read of all connections before anybody takes some, and of one at least: asyncio reads what has come for
 # each of them, and then the tasks have their turn. A loop that was held would take up 50 MB of a thousand streams.
 _ROOM, _AT_LEAST = 8 * 1024 * 1024, 4 * 1024  # with half of it more reads cost a sixth more
+_FEW = _ROOM // _AT_ONCE  # connections, each of which may take as much as any does
 _MAX_HEADER = 64 * 1024
 IDLE = 30.0  # seconds that a pooled connection is kept; many servers close theirs after 60
 _DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
@@ -248,7 +249,7 @@ class HttpConnection(ResponseHandler):
         self._requests += 1
         self._heard = False
         if self._reader is not None:
-            self._reader.max_size = min(max(_ROOM // (among + 1), _AT_LEAST), _AT_ONCE)
+            self._reader.max_size = _AT_ONCE if among < _FEW else max(_ROOM // (among + 1), _AT_LEAST)
         self._parser = _parser_for(self, self._loop)
         if len(body) > _AT_ONCE:
             self._writing = asyncio.get_running_loop().create_task(self._write(head, body))
