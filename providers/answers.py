@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from msgspec.structs import replace
 
 from providers.embeddings import AnyRequest
@@ -50,11 +48,6 @@ def checked(answer: CompletionResponse, request: CompletionRequest) -> Completio
     )
 
 
-def accepted(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
-    """A whole answer, `checked` and `clean`."""
-    return clean(checked(answer, request), request, scrub)
-
-
 def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubber) -> CompletionResponse:
     """The answer, whose names are short and hold no secret that the vendor sends back."""
     names = f"{answer.model}\n{answer.id}\n{answer.request_id}\n{answer.raw_finish_reason}"
@@ -69,16 +62,6 @@ def clean(answer: CompletionResponse, request: CompletionRequest, scrub: Scrubbe
         if name != value:
             better[field] = name
     return replace(answer, **better) if better else answer
-
-
-def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """What the vendor calls the request, shortened; None where it does not say.
-
-    Args:
-        headers: of the answer, with lower-case names.
-    """
-    found = headers.get("x-request-id") or headers.get("request-id")
-    return found[:NAME_CHARS] if found else None
 
 
 def finished(error: ProviderError, request: AnyRequest, provider: str, scrub: Scrubber) -> ProviderError:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from providers.accumulate import as_chunks
 from providers.answer_parts import told_cost
-from providers.answers import accepted, clean, finished
+from providers.answers import checked, clean, finished
 from providers.base import ChunkStream
 from providers.classify import classify, classify_payload, error_in, parse_json
 from providers.credentials.keeper import Credential
@@ -63,7 +63,8 @@ from providers.types import (
 from providers.validation import validate
 
 if TYPE_CHECKING:
-    from providers.transport.http import HttpClient, HttpResponse
+    from providers.transport.http import HttpClient
+    from providers.transport.response import HttpResponse
 
 _NOTHING: tuple[str, ...] = ()
 _EARLIER = ("thinking of earlier turns",)
@@ -273,10 +274,11 @@ class HttpProvider(ABC):
     def _stream_decoder(self, request: CompletionRequest, request_id: str | None) -> StreamDecoder:
         """A fresh decoder for one stream, which gives names and arguments as the caller knows them."""
         decoder = self.stream_decoder(request, request_id)
-        native = self._native(request)
-        if native is not None:
+        if says_words_alone(request):
+            return decoder
+        if (native := self._native(request)) is not None:
             return NativeDecoder(decoder, native, self._sent_key)
-        back = None if says_words_alone(request) else way_back(request, self.schema_rules)
+        back = way_back(request, self.schema_rules)
         return decoder if back is None else DecoderBack(decoder, back)
 
     async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
@@ -284,15 +286,19 @@ class HttpProvider(ABC):
         raises what it stands for; and the names of what was not sent."""
         if self._validates:
             validate(request)
-        native, untold = self._native(request), _NOTHING
-        if native is None:
-            request, untold = translated(request, self.name, self.schema_rules, self.runs)
-        elif native.headers:
-            request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
-        refusals, large, edited = self._refused.get(request.model, ()), is_large(request), False  # what was said before
+        native, untold, large, edited = None, _NOTHING, False, False
+        if not says_words_alone(request):
+            native, large = self._native(request), is_large(request)
+            if native is None:
+                request, untold = translated(request, self.name, self.schema_rules, self.runs)
+            elif native.headers:
+                request = with_headers(request, {**self.auth_headers(), **self.settings.headers})
+        encode = self.encode if native is None else self._encode_native
+        refusals, left_out = self._refused.get(request.model, ()), _NOTHING  # what was said before
         for repeats in range(_REPEATS + 1):
-            path, body = await in_thread(self._encoded, request, stream) if large else self._encoded(request, stream)
-            body, left_out = without(body, refusals if native is None else ours(refusals, body, native))
+            path, body = await in_thread(encode, request, stream=stream) if large else encode(request, stream=stream)
+            if refusals:
+                body, left_out = without(body, refusals if native is None else ours(refusals, body, native))
             try:
                 sent = await in_thread(encode_json, body) if large else body
                 response = await self._send("POST", path, sent, request)
@@ -309,7 +315,7 @@ class HttpProvider(ABC):
                 if repeats and refusals:
                     self._refused.learn(request.model, refusals)
                 left_out += unsaid(request, body, left_out, native)
-                return response, (*untold, *left_out, *(_EARLIER if edited else ()))
+                return response, untold + left_out + (_EARLIER if edited else _NOTHING)
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _native(self, request: CompletionRequest) -> Native | None:
@@ -317,19 +323,16 @@ class HttpProvider(ABC):
         native = request.native
         return native if native is not None and native.protocol == self.wire(request) else None
 
-    def _encoded(self, request: CompletionRequest, stream: bool) -> tuple[str, dict[str, Any]]:
-        native = self._native(request)
-        if native is None:
-            return self.encode(request, stream=stream)
-        encode = partial(self.encode, stream=stream)
-        body = native_body(request, native, encode, f"{self.name}/{request.model}", stream=stream)
+    def _encode_native(self, request: CompletionRequest, *, stream: bool) -> tuple[str, dict[str, Any]]:
+        body = native_body(request, partial(self.encode, stream=stream), f"{self.name}/{request.model}", stream=stream)
         return self.placed(body, request, stream=stream)
 
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | bytes | None, request: AnyRequest, *, again: bool = False
     ) -> HttpResponse:
         call = None if self.credential is None else self.credential.call(self.key_headers)
-        response = await self._client().open(
+        http = self._http or self._client()
+        response = await http.open(
             method,
             path,
             encode_json(body) if isinstance(body, dict) else body,
@@ -362,11 +365,10 @@ class HttpProvider(ABC):
         return self.settings.secret if self.credential is None else self.credential.sent
 
     def _client(self) -> HttpClient:
-        if self._http is None:
-            from providers.transport.http import HttpClient  # here: it loads the HTTP library
+        from providers.transport.http import HttpClient  # here: it loads the HTTP library
 
-            headers = {"content-type": "application/json", **self.auth_headers()}
-            self._http = HttpClient(self.settings, default_base_url=self.default_base_url, headers=headers)
+        headers = {"content-type": "application/json", **self.auth_headers()}
+        self._http = HttpClient(self.settings, default_base_url=self.default_base_url, headers=headers)
         return self._http
 
     def _whole(self, data: bytes, response: HttpResponse, request: CompletionRequest) -> CompletionResponse:
@@ -385,8 +387,8 @@ class HttpProvider(ABC):
             raise classify_payload(body, None, headers, provider=self.name, model=of, now=time.time()) from None
         if self.cost_header is not None and answer.cost is None and (told := response.headers.get(self.cost_header)):
             answer = replace(answer, cost=told_cost(told))
-        answer = accepted(answer, request, self._scrub)
-        if self._native(request) is not None:
+        answer = clean(checked(answer, request), request, self._scrub)
+        if request.native is not None and self._native(request) is not None:
             return replace(answer, native=not quotes(data, self._sent_key))
         back = way_back(request, self.schema_rules) if answer.tool_calls else None  # it is the way of calls alone
         return answer if back is None else back.answer(answer)

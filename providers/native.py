@@ -17,7 +17,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.header_names import authenticates, belongs_to_connection
 from providers.lenient_json import as_dict
 from providers.refused_fields import Refusal
-from providers.schemas.adapt import adapted, says_words_alone
+from providers.schemas.adapt import adapted
 from providers.schemas.rules import VendorSchemas
 from providers.scrub import HIDDEN, SHORTEST
 from providers.server_tools import without_optional
@@ -70,8 +70,6 @@ def translated(
     untold: tuple[str, ...] = ()
     if request.server_tools:
         request, untold = without_optional(request, runs)
-    if says_words_alone(request):
-        return request, untold
     return adapted(request, rules), (*untold, *_used_elsewhere(request.messages, provider))
 
 
@@ -108,9 +106,7 @@ def with_headers(request: CompletionRequest, own: Mapping[str, str]) -> Completi
     return replace(request, extra_headers={**extra, **headers}) if headers else request
 
 
-def native_body(
-    request: CompletionRequest, native: Native, encode: Encode, origin: str, *, stream: bool
-) -> dict[str, Any]:
+def native_body(request: CompletionRequest, encode: Encode, origin: str, *, stream: bool) -> dict[str, Any]:
     """The body to send: the client's own, with the model of this target and with what a router adds to it.
 
     Args:
@@ -120,6 +116,8 @@ def native_body(
     Raises:
         ProviderError: UNSUPPORTED when what is added cannot be carried.
     """
+    native = request.native
+    assert native is not None, "only native requests come here"
     given = open_body(native.body, origin) if native.sealed else native.body
     body = {**(request.extra_body or {}), **given, "model": request.model}
     if native.added:

@@ -134,11 +134,8 @@ class _Secrets(NamedTuple):
 
 def _without(text: str, secrets: _Secrets) -> str:
     if text.isascii():  # in others a letter may stand for another that is written alike
-        lower = text.lower()
-        for sign in secrets.signs:  # every answer's names come here, and the pattern would take ten times as long
-            if sign in lower:
-                break
-        else:
+        is_in_it = text.lower().__contains__
+        if not any(map(is_in_it, secrets.signs)):  # as nearly always, and the pattern would take ten times as long
             return text
     return secrets.pattern.sub(HIDDEN, text) if secrets.signs else text
 

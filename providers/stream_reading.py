@@ -23,7 +23,7 @@ from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, StreamChunk
 
 if TYPE_CHECKING:
-    from providers.transport.http import HttpResponse
+    from providers.transport.response import HttpResponse
 
 # How a stream of server-sent events begins: with a field or a comment.
 _EVENTS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?::|(?:data|event|id|retry|error)[ ]*:)")

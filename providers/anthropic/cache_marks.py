@@ -22,10 +22,10 @@ def mark(
     """
     head = [{"type": "text", "text": system}] if isinstance(system, str) else system or []
     blocks = [*tools, *head]
-    ends = [len(blocks) + at for at in _ends(turns)]  # of the turns
     blocks += [block for turn in turns for block in _flat(turn["content"])]
     places: tuple[int, ...] = ()
     if is_on(wanted) and least is not None:
+        ends = [len(tools) + len(head) + at for at in _ends(turns)]  # of the turns
         this, before = _requests(turns)
         worth = [
             None if this is None else ends[this],

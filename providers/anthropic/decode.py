@@ -12,6 +12,7 @@ import msgspec
 
 from providers.answer_parts import read_cost, read_location
 from providers.anthropic.answer import MIXED_UP, Answer
+from providers.anthropic.plain import FINISHED, PlainMessage
 from providers.classify import classify_payload, error_in
 from providers.errors import ErrorCode, ProviderError
 from providers.events import read_event
@@ -73,6 +74,25 @@ def decode(body: Any, *, provider: str, model: str, request_id: str | None) -> C
     Raises:
         ProviderError: the error that the body carries, or PROTOCOL_ERROR when it is no message.
     """
+    try:
+        answer = msgspec.convert(body, PlainMessage)
+    except (msgspec.ValidationError, UnicodeError, RecursionError):
+        return decode_leniently(body, provider=provider, model=model, request_id=request_id)
+    return CompletionResponse(
+        text="".join([block.text for block in answer.content]),
+        finish_reason=FINISHED[answer.stop_reason],
+        raw_finish_reason=answer.stop_reason,
+        usage=answer.usage.usage(),
+        model=answer.model,
+        provider=provider,
+        id=answer.id,
+        request_id=request_id or answer.request_id or None,
+        raw=body,
+    )
+
+
+def decode_leniently(body: Any, *, provider: str, model: str, request_id: str | None) -> CompletionResponse:
+    """As `decode`, which it does all for but the usual answer: whatever is of use is taken."""
     if error_in(body):
         raise classify_payload(body, provider=provider, model=model)
     if not isinstance(body, dict) or not isinstance(body.get("content"), list):

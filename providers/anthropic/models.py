@@ -6,6 +6,7 @@ Source: Anthropic's model overview, migration guides, and pages on extended thin
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -116,6 +117,7 @@ _FOREIGN = ClaudeRule(
 _NEWEST = ClaudeRule(thinks_by_default=False, least_cached=1_024)
 
 
+@lru_cache(maxsize=1_000)
 def rule_for(model: str) -> ClaudeRule:
     """The row of a model, by its name with or without a gateway's prefix, a date, or dots for dashes."""
     name = model.lower().replace(".", "-")

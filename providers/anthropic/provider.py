@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ from providers.transport.lines import SSEDecoder
 from providers.types import CompletionRequest, CompletionResponse, ModelCapabilities, ServerTool, WireProtocol
 
 if TYPE_CHECKING:
-    from providers.transport.http import HttpResponse
+    from providers.transport.response import HttpResponse
 
 # The version that every compatible server knows, and that keeps sampling for the models that take it.
 DEFAULT_VERSION = "2023-06-01"
@@ -117,17 +118,22 @@ class AnthropicProvider(HttpProvider):
         refused = ("max_tokens", "stop_sequences", "metadata", "temperature", "top_p")
         return f"{path}/count_tokens", {key: value for key, value in body.items() if key not in refused}
 
-    async def _open(self, request: CompletionRequest, *, stream: bool) -> tuple[HttpResponse, tuple[str, ...]]:
+    def _open(
+        self, request: CompletionRequest, *, stream: bool
+    ) -> Coroutine[Any, Any, tuple[HttpResponse, tuple[str, ...]]]:
         if self._native(request) is None and names_files(request):
             given = {name.lower(): value for name, value in (request.extra_headers or {}).items()}
             told = given.get("anthropic-beta") or self.auth_headers().get("anthropic-beta")
             given["anthropic-beta"] = f"{told},{_FILES}" if told else _FILES
             request = replace(request, extra_headers=given)
-        return await super()._open(request, stream=stream)
+        return super()._open(request, stream=stream)
 
-    async def complete(self, request: CompletionRequest) -> CompletionResponse:
+    def complete(self, request: CompletionRequest) -> Coroutine[Any, Any, CompletionResponse]:
         if request.max_tokens is None or request.max_tokens <= PLAIN_MAX_TOKENS or self._native(request) is not None:
-            return await super().complete(request)
+            return super().complete(request)
+        return self._streamed(request)
+
+    async def _streamed(self, request: CompletionRequest) -> CompletionResponse:
         async with self.stream(request) as stream:
             async for _ in stream:
                 pass

@@ -19,6 +19,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.events import is_keep_alive
 from providers.finish_reasons import finish_reason
 from providers.lenient_json import arguments_text, as_count, as_dict, as_list, as_str, as_word
+from providers.ollama.plain import PlainAnswer
 from providers.parts import as_text, is_text
 from providers.think_tags import ThinkSplitter
 from providers.tool_calls import ToolCallAssembler
@@ -193,6 +194,30 @@ def decode(
     Raises:
         ProviderError: the error that the body carries, or PROTOCOL_ERROR when it is no chat answer.
     """
+    try:
+        answer = msgspec.convert(body, PlainAnswer)
+    except (msgspec.ValidationError, UnicodeError, RecursionError):
+        answer = None
+    if answer is None or not answer.done or think_tags:
+        return decode_leniently(body, request, provider=provider, request_id=request_id, think_tags=think_tags)
+    thinking = answer.message.thinking
+    return CompletionResponse(
+        text=answer.message.content,
+        thinking=(ThinkingPart(thinking, origin=f"{provider}/{request.model}"),) if thinking else (),
+        finish_reason=answer.done_reason,
+        raw_finish_reason=answer.done_reason,
+        usage=Usage(answer.prompt_eval_count, answer.eval_count),
+        model=answer.model,
+        provider=provider,
+        request_id=request_id,
+        raw=body,
+    )
+
+
+def decode_leniently(
+    body: Any, request: CompletionRequest, *, provider: str, request_id: str | None, think_tags: bool = False
+) -> CompletionResponse:
+    """As `decode`, which it does all for but the usual answer: whatever is of use is taken."""
     if error_in(body):
         raise classify_payload(body, provider=provider, model=request.model)
     if not isinstance(body, dict) or not isinstance(body.get("message"), dict):

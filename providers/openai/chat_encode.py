@@ -55,7 +55,8 @@ def encode(
     body: dict[str, Any] = {"model": request.model, "messages": _messages(request, dialect, provider)}
     _add_hints(body, request, dialect)
     body |= dialect.always
-    _add_tools(body, request, dialect)
+    if request.tools:
+        _add_tools(body, request, dialect)
     if request.response_format is not None:
         body["response_format"] = _response_format(request, dialect)
     _add_thinking(body, request, dialect)
@@ -63,8 +64,6 @@ def encode(
         add_more(body, request, dialect, stream=stream)
     if dialect.thinking == "enable_thinking":
         body.update(plain_only(request, dialect, stream=stream))
-    if dialect.short_ids or family(request.model) == "mistral":
-        body["messages"] = _results_taken_note_of(body["messages"])
     if dialect.cache_key:
         body.update(cache_fields(request, dialect, by_header=dialect.cache_header is not None))
     if request.prompt_cache is not None and is_on(request.prompt_cache) and takes_marks(dialect):
@@ -79,11 +78,12 @@ def encode(
 
 def _sendable(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> dict[str, Any]:
     """The body without what is not said here, and with what is the caller's own; it is changed."""
-    if None in body.values() or not dialect.never.isdisjoint(body):  # as in few
-        body = {key: value for key, value in body.items() if value is not None and key not in dialect.never}
-    if not HINTS.isdisjoint(body):
-        for key in left_out(request, dialect):
-            body.pop(key, None)
+    if len(body) > 2:  # more than a model and its messages
+        if None in body.values() or not dialect.never.isdisjoint(body):  # as in few
+            body = {key: value for key, value in body.items() if value is not None and key not in dialect.never}
+        if not HINTS.isdisjoint(body):
+            for key in left_out(request, dialect):
+                body.pop(key, None)
     return {**body, **request.extra_body} if request.extra_body else body
 
 
@@ -110,7 +110,7 @@ def _add_hints(body: dict[str, Any], request: CompletionRequest, dialect: Dialec
 
 
 def _add_tools(body: dict[str, Any], request: CompletionRequest, dialect: Dialect) -> None:
-    if not request.tools or (request.tool_choice == "none" and "tool_choice" in dialect.never):
+    if request.tool_choice == "none" and "tool_choice" in dialect.never:
         return  # tool_choice and parallel_tool_calls without tools are refused
     body["tools"] = [_tool(tool) for tool in request.tools]
     body["parallel_tool_calls"] = request.parallel_tool_calls
@@ -193,6 +193,8 @@ def _messages(request: CompletionRequest, dialect: Dialect, provider: str | None
         messages.append({"role": "user", "content": media})
     if dialect.prefill is not None and messages and messages[-1]["role"] == "assistant":
         messages[-1][dialect.prefill] = True
+    if called and (dialect.short_ids or family(request.model) == "mistral"):
+        return _results_taken_note_of(messages)
     return messages
 
 

@@ -71,7 +71,7 @@ class OpenAIProvider(HttpEmbeddings):
         self.cost_header = "x-litellm-response-cost" if self.dialect.name == "litellm" else None
         self._embeddings = row_for(self.dialect.name, self.base_url)
         self._think_tags = bool(settings.options.get("think_tags"))
-        self._api = settings.options.get("api")
+        self._api: str | None = settings.options.get("api")
         if self._api not in (None, "chat", "responses"):
             raise ValueError(f'options.api is "chat" or "responses", not {self._api!r}')
         if self._api is None and (not self.dialect.openai_models or "/deployments/" in self.base_url):
@@ -176,7 +176,7 @@ class OpenAIProvider(HttpEmbeddings):
 
     def _by_responses(self, request: CompletionRequest) -> bool:
         if self._api is not None:
-            return bool(self._api == "responses")
+            return self._api == "responses"
         if request.stop:
             return False  # the Responses API has no stop sequences
         if request.native is not None and request.native.protocol == "openai.responses":

@@ -18,8 +18,10 @@ from providers.types import CompletionRequest, Message, Tool
 
 
 def says_words_alone(request: CompletionRequest) -> bool:
-    """Whether a request has no tool, schema or call, as most: nothing of it has to be adapted, or given back."""
-    if request.tools or request.response_format is not None:
+    """Whether a request has no tool, schema, call or body of a client's own, as most: nothing of it has to be adapted,
+    or given back.
+    """
+    if request.tools or request.server_tools or request.response_format is not None or request.native is not None:
         return False
     for message in request.messages:  # noqa: SIM110 - every call asks this, and `any` would cost twice as much
         if message.tool_calls or type(message.content) is not str:

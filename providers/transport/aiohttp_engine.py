@@ -13,31 +13,29 @@ import providers.transport.certificates  # noqa: F401 - it imports aiohttp, fast
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
-from typing import cast
 
 import aiohttp
 from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage
 from aiohttp.http_exceptions import HttpProcessingError, TransferEncodingError
 from yarl import URL
 
 from providers import forks
 from providers.settings import ClientCertificate
 from providers.threads import in_thread
-from providers.transport.aiohttp_pools import CLOSED, HttpConnection, Pools
+from providers.transport.aiohttp_pools import CLOSED, Pools
 from providers.transport.engine import (
     CarrierError,
     ClientClosed,
     ConnectError,
     ConnectTimeout,
     ProtocolError,
-    RawResponse,
     ReadError,
     StaleConnection,
     joined,
 )
 from providers.transport.failures import SPEAKS_HTTP, SPEAKS_TLS, reason
+from providers.transport.response import HttpResponse
 from providers.transport.tls import tls
 
 _LINGER = 1.0  # seconds in which the end of a finished body is waited for, so that its connection can be used again
@@ -81,31 +79,39 @@ class AiohttpEngine:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
-    ) -> RawResponse:
+    ) -> HttpResponse:
         pools = self._pools
         if pools is None or pools.closed or asyncio.get_running_loop() is not self._loop:
             pools = await self._open(is_tls=url.startswith("https:"))
         try:
             target = pools.target(url)
-            connection = pools.idle(target)
-            if connection is None:
-                connection = await pools.new(target, self._timeout(connect))
+            held = pools.idle(target) or await pools.new(target, self._timeout(connect))
         except _FAILURES as error:
             raise _failed(error, url, pools) from error
-        protocol = cast(HttpConnection, connection.protocol)
+        hold, connection = held
         try:
-            head = target.head(method, headers, body, closes=protocol.is_for_one)
-            message, content = await protocol.ask(head, body or b"", among=pools.in_use)
+            head = target.head(method, headers, body, closes=connection.is_for_one)
+            message, content = await connection.ask(head, body or b"", among=pools.in_use(target))
         except BaseException as error:
-            connection.close()
+            hold.close()
             if not isinstance(error, _FAILURES):
                 raise
             failure = _failed(error, url, pools)
-            if isinstance(failure, ReadError) and protocol.was_stale and not pools.closed:
+            if isinstance(failure, ReadError) and connection.was_stale and not pools.closed:
                 pools.distrust()
                 raise StaleConnection(str(failure)) from error
             raise failure from error
-        return _AiohttpAnswer(message, content, connection, partial(pools.give_back, target), self._answers)
+        told = message.headers
+        named = dict(zip(map(str.lower, told), told.values(), strict=True))
+        if len(named) != len(told) or not "".join(named.values()).isascii():
+            named = joined([(name, _readable(value)) for name, value in told.items()])
+        if content.is_eof():  # as of most plain answers
+            pools.give_back(target, held)
+            return HttpResponse(message.code, named, _taken(content))
+        give_back = partial(pools.give_back, target, held)
+        return _AiohttpAnswer(
+            message.code, named, content=content, hold=hold, give_back=give_back, others=self._answers
+        )
 
     async def aclose(self) -> None:
         keeper, self._keeper, self._pools = self._keeper, None, None
@@ -150,84 +156,69 @@ async def _kept(pools: Pools) -> AsyncGenerator[Pools, None]:
         await pools.close()
 
 
-class _AiohttpAnswer:
+class _AiohttpAnswer(HttpResponse, eq=False, kw_only=True):
     """Closing it before its end closes the connection at once."""
 
-    __slots__ = ("_connection", "_content", "_finished", "_give_back", "_others", "headers", "status")
+    content: aiohttp.StreamReader
+    hold: Connection | None
+    give_back: Callable[[], None]
+    others: set[_AiohttpAnswer]
+    finished: bool = False
 
-    def __init__(
-        self,
-        message: RawResponseMessage,
-        content: aiohttp.StreamReader,
-        connection: Connection,
-        give_back: Callable[[Connection], None],
-        others: set[_AiohttpAnswer],
-    ) -> None:
-        self._content = content
-        self._connection: Connection | None = connection
-        self._finished = False
-        self._give_back = give_back
-        self._others = others
-        self.status = message.code
-        headers = {name.lower(): value for name, value in message.headers.items()}
-        if len(headers) != len(message.headers) or not "".join(headers.values()).isascii():
-            headers = joined([(name, _readable(value)) for name, value in message.headers.items()])
-        self.headers = headers
-        if content.is_eof():  # as of most plain answers
-            self._connection = None
-            give_back(connection)
-        else:
-            others.add(self)
-            content.on_eof(self._release)
+    def __post_init__(self) -> None:
+        self.others.add(self)
+        self.content.on_eof(self._release)
 
-    def rest(self) -> bytes | None:
-        content = self._content
-        if not content.is_eof() or content.exception() is not None:
-            return None
-        return content.read_nowait()
-
-    async def read_some(self) -> bytes:
-        content = self._content
+    async def sent(self) -> bytes:
+        content = self.content
         if content.at_eof():
             return b""
         try:
             return await content.readany()
         except _FAILURES as error:
-            # What came before the connection broke is still there, but the public methods give it no more.
-            if rest := content._read_nowait(-1):
+            if rest := _taken(content):  # what came before the connection broke
                 return rest
             raise _as_ours(error) from error
 
     def finish(self) -> None:
-        if self._connection is not None:  # it is given back at the body's end
-            self._finished = True
+        if self.hold is not None:  # it is given back at the body's end
+            self.finished = True
             asyncio.get_running_loop().call_later(_LINGER, self.close)
 
     async def aclose(self) -> None:
-        if not self._finished:
+        if not self.finished:
             self.close()
 
     def close(self) -> None:
         """Close the connection, finished or not, unless the body was read to its end."""
-        connection = self._taken()
-        if connection is not None:
-            connection.close()
+        if (hold := self._let_go()) is not None:
+            hold.close()
 
     def _release(self) -> None:
         """The body is here: others may use the connection."""
-        connection = self._taken()
-        if connection is not None:
-            self._give_back(connection)
+        if self._let_go() is not None:
+            self.give_back()
 
-    def _taken(self) -> Connection | None:
-        self._others.discard(self)
-        connection, self._connection = self._connection, None
-        return connection
+    def _let_go(self) -> Connection | None:
+        self.others.discard(self)
+        hold, self.hold = self.hold, None
+        return hold
 
     def leave(self) -> Connection | None:
         """Return what is to be left alone in a forked process: closing this does nothing any more."""
-        self._finished = True
-        return self._connection
+        self.finished = True
+        return self.hold
+
+
+def _taken(content: aiohttp.StreamReader) -> bytes:
+    """What is here of a body that gets no more. aiohttp's methods give nothing of one that broke, and ask of each piece
+    whether more may come.
+    """
+    if content is aiohttp.EMPTY_PAYLOAD:
+        return b""
+    taken = b"".join(content._buffer)
+    content._buffer.clear()
+    return taken
 
 
 def _failed(error: Exception, url: str, pools: Pools) -> CarrierError:

@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage
+from aiohttp.http import HttpResponseParser, RawResponseMessage
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from providers.transport.engine import KEEP_ALIVE
@@ -34,12 +35,28 @@ _AT_ONCE = 64 * 1024  # bytes that are read, or written, at once
 # Bytes that are read of all connections before anybody takes some, and of one at least: asyncio reads what has come for
 # each of them, and then the tasks have their turn. A loop that was held would take up 50 MB of a thousand streams.
 _ROOM, _AT_LEAST = 8 * 1024 * 1024, 4 * 1024  # with half of it more reads cost a sixth more
+_FEW = _ROOM // _AT_ONCE  # connections, each of which may take as much as any does
 _MAX_HEADER = 64 * 1024
 IDLE = 30.0  # seconds that a pooled connection is kept; many servers close theirs after 60
 _DISTRUST = 1.0  # seconds in which no connection of a pool is used, after one of them was dead
 CLOSED = "this client was closed"
 _KEPT = 64  # URLs that are kept ready
 _SENT = re.compile(r"[\x21-\x7e]+")  # what a URL is sent with: all else would end the line, or its part
+
+
+_EMPTY = frozenset({*range(100, 200), 204, 304})  # statuses of answers without a body (RFC 9112, section 6.3)
+# Makes the parser of one answer. It is used for no other: none tells whether bytes of a further answer are in it.
+_parser_for = partial(
+    HttpResponseParser,
+    limit=_READ_BUFFER,
+    payload_exception=aiohttp.ClientPayloadError,
+    read_until_eof=True,
+    auto_decompress=False,  # it would unpack all of what came at once
+    max_line_size=_MAX_HEADER,
+    max_field_size=_MAX_HEADER,
+)
+# aiohttp's hold on a connection, which closes it when it is dropped, and the connection.
+Held: TypeAlias = "tuple[Connection, HttpConnection]"
 
 
 class Target:
@@ -49,7 +66,7 @@ class Target:
         url: of http or https.
         proxy: an HTTP proxy on the way to it.
 
-    `key` tells which connections lead there.
+    `key` tells which connections lead there; `waiting` has those that nobody uses, the oldest first, and since when.
 
     Raises:
         ValueError: it is no such URL.
@@ -62,6 +79,7 @@ class Target:
         # It is never sent, but says to aiohttp which connection is wanted.
         self.wanted = aiohttp.ClientRequest("GET", parsed, proxy=None if proxy is None else URL(proxy))
         self.key = self.wanted.connection_key
+        self.waiting: deque[tuple[Held, float]] = deque()
         is_forwarded = proxy is not None and parsed.scheme == "http"
         where = str(self.wanted.url) if is_forwarded else parsed.raw_path_qs
         self._line = f" {where} HTTP/1.1\r\nHost: {parsed.host_port_subcomponent}\r\n"
@@ -108,7 +126,7 @@ class Pools:
         self._targets: dict[str, Target] = {}
         self.closed = False
         self._connector = self._made()
-        self._idle: dict[Any, deque[tuple[Connection, float]]] = {}  # by key, and since when; the oldest first
+        self._waiting: dict[Any, deque[tuple[Held, float]]] = {}  # by key: targets of one host have the same
         self._sweeper: asyncio.TimerHandle | None = None
         self._distrusted_until = -inf
 
@@ -119,41 +137,40 @@ class Pools:
             if len(self._targets) >= _KEPT:
                 self._targets.clear()
             found = self._targets[url] = Target(url, self._proxy)
+            found.waiting = self._waiting.setdefault(found.key, found.waiting)
         return found
 
-    def idle(self, target: Target) -> Connection | None:
-        """A connection that is open and that nobody uses; None where a new one has to be made."""
-        if self._is_distrusted:
-            return None
-        waiting = self._idle.get(target.key)
-        while waiting:
-            connection, since = waiting.popleft()
-            if self._loop.time() - since <= IDLE and not connection.closed:
-                return connection
-            connection.close()
+    def idle(self, target: Target) -> Held | None:
+        """The connection that was used last, and that nobody uses now; None where a new one has to be made."""
+        now, waiting = self._loop.time(), target.waiting
+        while waiting and now >= self._distrusted_until:
+            held, since = waiting.pop()
+            if now - since <= IDLE and held[1].is_connected():
+                return held
+            held[0].close()
         return None
 
-    async def new(self, target: Target, within: aiohttp.ClientTimeout) -> Connection:
+    async def new(self, target: Target, within: aiohttp.ClientTimeout) -> Held:
         """A new connection. While the others are distrusted it is for one request."""
         connection = await self._connector.connect(target.wanted, [], within)
-        cast(HttpConnection, connection.protocol).is_for_one = self._is_distrusted
-        return connection
+        made = cast(HttpConnection, connection.protocol)
+        made.is_for_one = self._loop.time() < self._distrusted_until
+        return connection, made
 
-    def give_back(self, target: Target, connection: Connection) -> None:
+    def give_back(self, target: Target, held: Held) -> None:
         """The whole answer is here: the connection may be used again, if it can be."""
-        protocol: Any = connection.protocol  # one of ours, or none any more
-        if protocol is None or protocol.should_close or self.closed:
-            connection.close()
+        connection = held[1]
+        if connection.should_close or self.closed:
+            held[0].close()
             return
-        protocol.is_idle = protocol.was_kept = True
-        self._idle.setdefault(target.key, deque()).append((connection, self._loop.time()))
+        connection.is_idle = connection.was_kept = True
+        target.waiting.append((held, self._loop.time()))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
 
-    @property
-    def in_use(self) -> int:
-        """How many connections are neither idle nor closed."""
-        return len(self._connector._acquired) - sum(map(len, self._idle.values()))
+    def in_use(self, target: Target) -> int:
+        """How many connections are open, and not idle for such a target."""
+        return len(self._connector._acquired) - len(target.waiting)
 
     def distrust(self) -> None:
         """A connection of the pool was dead: make new ones for a moment."""
@@ -165,31 +182,22 @@ class Pools:
         if self._sweeper is not None:
             self._sweeper.cancel()
         closed = self._connector.close()  # those that wait here as well
-        for waiting in self._idle.values():
-            for connection, _ in waiting:
-                connection.close()
-        self._idle.clear()
+        for waiting in self._waiting.values():
+            while waiting:
+                waiting.popleft()[0][0].close()
         await closed
-
-    @property
-    def _is_distrusted(self) -> bool:
-        return self._distrusted_until != -inf and self._loop.time() < self._distrusted_until
 
     def _sweep(self) -> None:
         """Close what has waited for too long, or was closed by the other side."""
         self._sweeper = None
-        for key, waiting in tuple(self._idle.items()):
-            kept = deque[tuple[Connection, float]]()
-            for connection, since in waiting:
-                if self._loop.time() - since < IDLE and not connection.closed:
-                    kept.append((connection, since))
+        for waiting in self._waiting.values():
+            for _ in range(len(waiting)):
+                held, since = waiting.popleft()
+                if self._loop.time() - since < IDLE and held[1].is_connected():
+                    waiting.append((held, since))
                 else:
-                    connection.close()
-            if kept:
-                self._idle[key] = kept
-            else:
-                del self._idle[key]
-        if self._idle:
+                    held[0].close()
+        if any(self._waiting.values()):
             self._sweeper = self._loop.call_later(IDLE, self._sweep)
 
     def _made(self) -> aiohttp.BaseConnector:
@@ -215,7 +223,9 @@ class HttpConnection(ResponseHandler):
     is_for_one = False  # request: no other follows
     is_idle = False  # nobody has asked anything, and so nothing is to come
     was_kept = False  # in the pool, before this request
+    _parser: HttpResponseParser | None
     _heard = False
+    _answer: asyncio.Future[Any] | None = None  # that is waited for
     _writing: asyncio.Task[None] | None = None
     _reader: Any = None  # reads as many bytes at once as its `max_size` says; None where that can't be said
 
@@ -242,24 +252,22 @@ class HttpConnection(ResponseHandler):
         Args:
             among: so many connections are in use.
         """
+        if self._exception is not None:
+            raise self._exception
         self._heard = self.is_idle = False
         if self._reader is not None:
-            self._reader.max_size = min(max(_ROOM // (among + 1), _AT_LEAST), _AT_ONCE)
-        self.set_response_params(
-            read_until_eof=True,
-            auto_decompress=False,  # it would unpack all of what came at once
-            read_bufsize=_READ_BUFFER,
-            max_line_size=_MAX_HEADER,
-            max_field_size=_MAX_HEADER,
-        )
+            self._reader.max_size = _AT_ONCE if among < _FEW else max(_ROOM // (among + 1), _AT_LEAST)
+        self._parser = _parser_for(self, self._loop)
         if len(body) > _AT_ONCE:
             self._writing = asyncio.get_running_loop().create_task(self._write(head, body))
-        elif self.transport is not None:  # else `read` says why
+        elif self.transport is not None:  # else `answer` fails
             self.transport.write(head + body)
-        while True:
-            message, content = await self.read()
-            if message.code >= 200 or message.code == 101:  # others come before the answer
-                return message, content
+        self._answer = answer = self._loop.create_future()
+        self._waiter = answer  # aiohttp has it fail with the connection
+        if self._tail:  # it came before it was asked for
+            self._drain_tail()
+        found: tuple[RawResponseMessage, aiohttp.StreamReader] = await answer
+        return found
 
     async def _write(self, head: bytes, body: bytes) -> None:
         """Send a large body piece by piece, as fast as it is taken."""
@@ -306,11 +314,38 @@ class HttpConnection(ResponseHandler):
             super().resume_reading(*told, **named)
 
     def data_received(self, data: bytes) -> None:
+        """As aiohttp's, without what it does for WebSockets and its own timeouts, which is half of it."""
         self._heard = True
         if self.is_idle:
             self.close()  # the rest of it would stand before the next answer
-        else:
+            return
+        if self._parser is None or self._upgraded:
             super().data_received(data)
+            return
+        try:
+            messages, self._upgraded, _ = self._parser.feed_data(data)
+        except Exception as error:
+            self._fail(error)
+            return
+        for message, content in messages:
+            if message.should_close:
+                self._should_close = True
+            self._payload = content
+            if message.code in _EMPTY:
+                content = aiohttp.EMPTY_PAYLOAD
+            answer = self._answer
+            if answer is None or answer.done():
+                self.feed_data((message, content))  # nobody has asked for it: see `is_connected`
+            elif message.code >= 200 or message.code == 101:  # others come before the answer
+                self._answer = self._waiter = None
+                answer.set_result((message, content))
+
+    def _fail(self, error: Exception) -> None:
+        """What came is no HTTP."""
+        if self.transport is not None:
+            self.transport.close()
+        told = error if isinstance(error, HttpProcessingError) else HttpProcessingError()
+        self.set_exception(HttpProcessingError(code=told.code, message=told.message, headers=told.headers), error)
 
 
 def _reader(transport: asyncio.BaseTransport) -> Any:

@@ -1,4 +1,4 @@
-"""What carries requests, seen from the client: one call, and an answer that is read piece by piece.
+"""What is alike in all that carries requests: how they fail, what their sockets do, how they give headers.
 
 Both engines, aiohttp and a handed-in httpx transport, tell their failures by the exceptions here.
 """
@@ -6,8 +6,8 @@ Both engines, aiohttp and a handed-in httpx transport, tell their failures by th
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Iterable
+from typing import ClassVar, Literal
 
 from providers.errors import ErrorCode
 
@@ -72,51 +72,7 @@ class StaleConnection(ReadError):
     """A connection of the pool was closed just as it was used, before any byte of an answer (RFC 9112, 9.3.1)."""
 
 
-class RawResponse(Protocol):
-    """An answer whose body is still to be read. `headers` have lower-case names."""
-
-    status: int
-    headers: dict[str, str]
-
-    def rest(self) -> bytes | None:
-        """All that is still to be read, where it is here to its end; else None."""
-        ...
-
-    async def read_some(self) -> bytes:
-        """The next bytes of the body, as they are sent; empty at its end."""
-        ...
-
-    def finish(self) -> None:
-        """The answer is complete, whatever may still come: keep the connection if the body ends soon, or close it."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connection at once, unless the body was read to its end or is finished."""
-        ...
-
-
-class HttpEngine(Protocol):
-    """A pool of connections."""
-
-    async def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
-    ) -> RawResponse:
-        """Send a request; returns when the answer's headers are here.
-
-        Args:
-            connect: seconds that a new connection may take.
-
-        Raises:
-            CarrierError: what failed.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        ...
-
-
-def joined(headers: list[tuple[str, str]]) -> dict[str, str]:
+def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Headers by lower-case name; those that come twice are one, with commas between (RFC 9110, section 5.2)."""
     found: dict[str, str] = {}
     for name, value in headers:

@@ -11,8 +11,8 @@ import os
 import random
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from providers.addresses import basic_auth, check_url
@@ -21,18 +21,14 @@ from providers.header_names import belongs_to_connection
 from providers.settings import ProviderSettings
 from providers.transport.aiohttp_engine import AiohttpEngine
 from providers.transport.base_url import BaseUrl
-from providers.transport.engine import CarrierError, ClientClosed, HttpEngine, RawResponse, StaleConnection
+from providers.transport.engine import CarrierError, ClientClosed, StaleConnection
 from providers.transport.environment import proxy_of
 from providers.transport.headers import retry_after
-from providers.transport.unpack import Unpacker
+from providers.transport.response import HttpResponse
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
 
-MAX_BODY = 64 * 1024 * 1024  # bytes of a plain answer
-PIECE = 16 * 1024  # bytes of a stream that are given at a time
-# So many where lines are short: the worst have 4 bytes, and cost 5 µs each.
-_SHORT_PIECE, _SHORT_LINES = 4 * 1024, 512
 _JSON = {"content-type": "application/json"}
 _RETRIED = frozenset({408, 409, 429})
 _LONGEST_WAIT = 60.0  # seconds: a vendor that asks for more is not waited for here
@@ -45,114 +41,25 @@ Authorize: TypeAlias = Callable[[str, str, bytes | None], Awaitable[dict[str, st
 """Of a method, a URL and a body: the headers, with lower-case names, by which the vendor knows who asks."""
 
 
-class HttpResponse:
-    """An answer whose body is still to be read. `headers` have lower-case names."""
+class HttpEngine(Protocol):
+    """A pool of connections."""
 
-    __slots__ = ("_answer", "_at", "_came", "_name", "_unpacker", "headers", "status")
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
+    ) -> HttpResponse:
+        """Send a request; returns when the answer's headers are here.
 
-    def __init__(self, answer: RawResponse, name: str) -> None:
-        self._answer = answer
-        self._name = name
-        self.status = answer.status
-        self.headers = answer.headers
-        self._unpacker: Unpacker | None = None
-        self._came = b""  # more than a piece, of which it is given up to `_at`
-        self._at = 0
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The body as it comes.
+        Args:
+            connect: seconds that a new connection may take.
 
         Raises:
-            ProviderError: CONNECTION_FAILED (phase "read") when it breaks off, PROTOCOL_ERROR when it is no HTTP.
+            CarrierError: what failed.
         """
-        while data := await self.read_some():
-            yield data
-
-    async def read(self) -> bytes:
-        """The body, or what is left of it, at most 64 MiB; raises like `chunks`."""
-        packed = "content-encoding" in self.headers
-        if not (packed or self._came) and (rest := self._answer.rest()) is not None:
-            return self._bounded(rest, len(rest))
-        parts = [self._came[self._at :]]
-        size = len(parts[0])
-        try:
-            while data := await (self._some() if packed else self._answer.read_some()):
-                size += len(data)
-                parts.append(self._bounded(data, size))
-        except CarrierError as error:
-            raise _failure(error, self._name, "") from None
-        finally:
-            await self._answer.aclose()
-        return b"".join(parts)
-
-    def _bounded(self, data: bytes, size: int) -> bytes:
-        if size > MAX_BODY:
-            raise ProviderError(ErrorCode.PROTOCOL_ERROR, "the answer is larger than 64 MiB", provider=self._name)
-        return data
-
-    async def beginning(self, most: int) -> bytes:
-        """At most so many bytes of the body; none where it cannot be read."""
-        data = b""
-        try:
-            while len(data) < most and (more := await self.read_some()):
-                data += more
-        except ProviderError:
-            return b""
-        return data[:most]
+        ...
 
     async def aclose(self) -> None:
-        """Close the connection at once, unless the body was read to its end or is finished."""
-        await self._answer.aclose()
-
-    def finish(self) -> None:
-        """The answer is complete, whatever may still come; the connection is used again if the body ends soon."""
-        self._answer.finish()
-
-    async def read_some(self) -> bytes:
-        """The next bytes of the body, unpacked, at most 16 KiB; empty at its end. Raises like `chunks`.
-
-        What came at once is given in pieces, between which other tasks, and timeouts, have their turn.
-        """
-        if self._came:
-            await asyncio.sleep(0)
-        else:
-            self._came, self._at = await self._some(), 0
-        came, at = self._came, self._at
-        end = at + PIECE
-        if len(came) - at > _SHORT_PIECE and came.count(b"\n", at, end) + came.count(b"\r", at, end) > _SHORT_LINES:
-            end = at + _SHORT_PIECE
-        # What was given is let go when it is as much as what is left: of a thousand streams it is most of the memory.
-        self._came, self._at = (came[end:], 0) if 2 * end >= len(came) else (came, end)
-        return came[at:end]
-
-    async def _some(self) -> bytes:
-        if "content-encoding" not in self.headers:
-            return await self._packed()
-        try:
-            return await self._unpacked()
-        except ValueError as error:
-            raise ProviderError(ErrorCode.PROTOCOL_ERROR, str(error), provider=self._name, phase="read") from None
-
-    async def _packed(self) -> bytes:
-        try:
-            return await self._answer.read_some()
-        except CarrierError as error:
-            raise _failure(error, self._name, "") from None
-
-    async def _unpacked(self) -> bytes:
-        if self._unpacker is None:
-            encoding = self.headers["content-encoding"]
-            if encoding.strip().lower() in ("identity", ""):
-                return await self._packed()
-            self._unpacker = Unpacker(encoding)
-        elif data := self._unpacker.some():
-            await asyncio.sleep(0)  # this did not wait for the network: others, and timeouts, have their turn
-            return data
-        while packed := await self._packed():
-            self._unpacker.feed(packed)
-            if data := self._unpacker.some():
-                return data
-        return b""
+        """Close all connections."""
+        ...
 
 
 class HttpClient:
@@ -251,7 +158,7 @@ class HttpClient:
         if headers:
             _check(headers, ErrorCode.INVALID_REQUEST, self._name)
             sent = {**self._headers, **_by_name(headers), **({} if body is None else _JSON)}
-        url = self._url(path)
+        url = self._urls.get(path) or self._url(path)
         for retry in range(self._retries + 1):
             last = retry == self._retries
             try:
@@ -260,9 +167,9 @@ class HttpClient:
                     who = await authorize(method, url, body)
                     _check(who, ErrorCode.AUTHENTICATION, self._name)
                     signed = {**who, **sent}
-                answer = HttpResponse(await self._carrier.send(method, url, signed, body, within), self._name)
+                answer = await self._carrier.send(method, url, signed, body, within)
             except (CarrierError, ProviderError) as error:
-                failure = _failure(error, self._name, self._where) if isinstance(error, CarrierError) else error
+                failure = self._failure(error) if isinstance(error, CarrierError) else error
                 if last or failure.code is not ErrorCode.CONNECTION_FAILED or isinstance(error, ClientClosed):
                     raise failure from failure.__cause__  # and not from what the carrier says
                 await asyncio.sleep(_backoff(retry))
@@ -281,6 +188,10 @@ class HttpClient:
         """Close all connections; calls under way fail at once."""
         await self._carrier.aclose()
 
+    def _failure(self, error: CarrierError) -> ProviderError:
+        text, is_stale = f"{self._where}: {error}", isinstance(error, StaleConnection)
+        return ProviderError(error.code, text, provider=self._name, phase=error.phase, stale_connection=is_stale)
+
     def _redirected(self, response: HttpResponse) -> ProviderError:
         try:
             host = urlsplit(response.headers.get("location", "")).hostname
@@ -295,10 +206,8 @@ class HttpClient:
         )
 
     def _url(self, path: str) -> str:
-        found = self._urls.get(path)
-        if found is None:
-            found = self._urls[path] = self._base.with_path(path)
-        return found
+        made = self._urls[path] = self._base.with_path(path)
+        return made
 
 
 def _handed_in(transport: AsyncBaseTransport) -> HttpEngine:
@@ -359,9 +268,3 @@ def _wait(answer: HttpResponse, retry: int) -> float | None:
 
 def _backoff(retry: int) -> float:
     return random.uniform(0.0, min(8.0, 0.5 * 2.0**retry))
-
-
-def _failure(error: CarrierError, name: str, where: str) -> ProviderError:
-    text = f"{where}: {error}" if where else str(error)
-    stale = isinstance(error, StaleConnection)
-    return ProviderError(error.code, text, provider=name, phase=error.phase, stale_connection=stale)

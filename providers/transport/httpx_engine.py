@@ -22,13 +22,13 @@ from providers.transport.engine import (
     ConnectError,
     ConnectTimeout,
     ProtocolError,
-    RawResponse,
     ReadError,
     ReadTimeout,
     StaleConnection,
     joined,
 )
 from providers.transport.failures import reason
+from providers.transport.response import HttpResponse
 
 _LINGER = 0.1  # seconds in which the end of a finished body is waited for, so that its connection can be used again
 
@@ -48,7 +48,7 @@ class HttpxEngine:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, connect: float | None
-    ) -> RawResponse:
+    ) -> HttpResponse:
         process = os.getpid()
         if self._used_in not in (None, process) and not isinstance(self._transport, _WITHOUT_CONNECTIONS):
             raise ConnectError(_OF_THE_PARENT)
@@ -58,7 +58,8 @@ class HttpxEngine:
         extensions = {"timeout": {"connect": connect}, "trace": call.trace}
         request = httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
         try:
-            return _HttpxAnswer(await self._transport.handle_async_request(request))
+            answer = await self._transport.handle_async_request(request)
+            return _HttpxAnswer(answer.status_code, joined(answer.headers.multi_items()), answer=answer)
         except Exception as error:  # whatever it is, this call failed by it
             exact = _exact(error)
             if call.was_stale and isinstance(exact, ReadError | ConnectError):
@@ -162,23 +163,17 @@ def _exact(error: Exception) -> CarrierError:
     return _LIKE[name](text or type(error).__name__)
 
 
-class _HttpxAnswer:
-    def __init__(self, answer: httpx.Response) -> None:
-        self._answer = answer
-        self._pieces: AsyncIterator[bytes] | None = None
-        self._finished = False
-        self.status = answer.status_code
-        self.headers = joined(answer.headers.multi_items())
+class _HttpxAnswer(HttpResponse, eq=False, kw_only=True):
+    answer: httpx.Response
+    pieces: AsyncIterator[bytes] | None = None
+    finished: bool = False
 
-    def rest(self) -> None:
-        return None  # httpx reads when it is asked
-
-    async def read_some(self) -> bytes:
+    async def sent(self) -> bytes:
         try:
-            if self._pieces is None:
-                source: Any = self._answer.stream
-                self._pieces = aiter(source)
-            async for data in self._pieces:
+            if self.pieces is None:
+                source: Any = self.answer.stream
+                self.pieces = aiter(source)
+            async for data in self.pieces:
                 if data:
                     return data
         except Exception as error:
@@ -186,16 +181,16 @@ class _HttpxAnswer:
         return b""
 
     def finish(self) -> None:
-        self._finished = True
+        self.finished = True
 
     async def aclose(self) -> None:
-        if self._finished:
+        if self.finished:
             with suppress(TimeoutError, CarrierError):
                 async with asyncio.timeout(_LINGER):
-                    while await self.read_some():
+                    while await self.sent():
                         pass
         # The generator of the pieces as well: left alone it would be closed by a task of its own.
-        for source in (self._pieces, self._answer.stream):
+        for source in (self.pieces, self.answer.stream):
             close = getattr(source, "aclose", None)
             if close is not None:
                 with suppress(Exception):  # the answer is here, or its failure is known

@@ -210,7 +210,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 async def test_a_body_without_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain answer has a limit."""
-    monkeypatch.setattr("providers.transport.http.MAX_BODY", 1000)
+    monkeypatch.setattr("providers.transport.response.MAX_BODY", 1000)
     long = b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n" + b"x" * 5000
     async with serving(long) as server:
         assert (await fails(client(server.url))).code is ErrorCode.PROTOCOL_ERROR

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from providers import registry
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
-from providers.transport import http
+from providers.transport import response as transport_response
 from providers.transport.http import HttpClient
 from providers.transport.unpack import PIECE, Unpacker
 from providers.types import CompletionRequest, Message, Timeout
@@ -103,7 +103,7 @@ async def test_others_have_their_turn_between_the_pieces(encoding: bytes) -> Non
             pieces.append(data)
             assert turns >= len(pieces) // 2
         assert sum(map(len, pieces)) == size
-        assert max(map(len, pieces)) <= http.PIECE
+        assert max(map(len, pieces)) <= transport_response.PIECE
         await response.aclose()
         await client.aclose()
 
