@@ -275,3 +275,25 @@ async def test_a_large_request_is_sent_whole_and_its_connection_used_again() -> 
         body[:65_537],
     ]
     assert server.connections == 1
+
+
+async def test_after_a_burst_one_connection_carries_what_comes_one_by_one() -> None:
+    """The others are left, and end by themselves."""
+    used: list[object] = []
+    all_here = asyncio.Event()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        used.append(writer)
+        if len(used) == 3:
+            all_here.set()
+        await all_here.wait()
+        writer.write(OK)
+
+    async with serving(answer) as server:
+        http = client(server.url)
+        await asyncio.gather(*(ask(http) for _ in range(3)))
+        for _ in range(3):
+            await ask(http)
+        await http.aclose()
+    assert len(set(used[:3])) == 3
+    assert len(set(used[3:])) == 1
