@@ -99,7 +99,7 @@ class AiohttpEngine:
                 raise StaleConnection(str(failure)) from error
             raise failure from error
         told = message.headers
-        named = dict(zip(map(str.lower, told), told.values(), strict=True))
+        named = {name.lower(): value for name, value in told.items()}
         named = named if len(named) == len(told) else joined(told.items())
         if content.is_eof():  # as of most plain answers
             pools.give_back(target, held)
