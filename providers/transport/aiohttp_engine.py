@@ -102,7 +102,7 @@ class AiohttpEngine:
                 raise StaleConnection(str(failure)) from error
             raise failure from error
         told = message.headers
-        named = dict(zip(map(str.lower, told), told.values(), strict=True))
+        named = {name.lower(): value for name, value in told.items()}
         if len(named) != len(told) or not "".join(named.values()).isascii():
             named = joined([(name, _readable(value)) for name, value in told.items()])
         if content.is_eof():  # as of most plain answers

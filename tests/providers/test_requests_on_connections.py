@@ -114,6 +114,32 @@ async def test_a_connection_is_used_again_where_it_can_be(
     assert server.connections == connections
 
 
+async def test_a_header_that_comes_twice_is_one() -> None:
+    """As cookies of what stands before a vendor do; in whatever case."""
+    twice = OK.replace(b"\r\n\r\n", b"\r\nX-One: 1\r\nx-two: 2\r\nx-one: 3\r\nX-One: 4\r\n\r\n")
+    async with serving(twice) as server:
+        http = client(server.url)
+        for _ in range(2):
+            answer = await http.open("POST", "/chat", b"{}")
+            assert (await answer.read(), answer.headers["x-one"], answer.headers["x-two"]) == (b"{}", "1, 3, 4", "2")
+        await http.aclose()
+    assert server.connections == 1
+
+
+async def test_what_comes_before_it_was_asked_for_is_the_answer() -> None:
+    """A server that is full says so to whoever connects, and closes."""
+
+    async def full(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 503 Full\r\ncontent-length: 4\r\nconnection: close\r\n\r\nfull")
+        await writer.drain()
+        await reader.read(10)
+
+    async with accepting(full) as port:
+        http = client(local(port))
+        assert await ask(http) == (503, b"full")
+        await http.aclose()
+
+
 async def test_what_comes_between_two_requests_answers_neither() -> None:
     """Some balancers send 408 on a connection that was silent for long."""
     said = asyncio.Event()
