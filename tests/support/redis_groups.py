@@ -8,7 +8,8 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 
 NAME = "the-state"
 _SLOTS = 16_384

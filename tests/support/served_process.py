@@ -28,6 +28,13 @@ def file_over(simulator: Simulator, more: str = "") -> str:
     return FILE.format(openai=simulator.base_url("openai")) + more
 
 
+def held_answers(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Have the simulator begin its answers, and go on with them once this is set."""
+    goes_on = asyncio.Event()
+    monkeypatch.setattr("providers.simulator.exchange.Exchange._wait", lambda exchange, seconds: goes_on.wait())
+    return goes_on
+
+
 class Running:
     """The process. `port` is where it listens."""
 
@@ -39,6 +46,12 @@ class Running:
         async with asyncio.timeout(60):
             while not await self.is_ready():
                 assert self.process.returncode is None, await self.said()
+                await asyncio.sleep(0.02)
+
+    async def until_not_ready(self) -> None:
+        """Wait until it takes no new requests, since it is about to end."""
+        async with asyncio.timeout(60):
+            while await self.is_ready():
                 await asyncio.sleep(0.02)
 
     async def is_ready(self) -> bool:
