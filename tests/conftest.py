@@ -118,6 +118,14 @@ def authorities_are_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def disks_are_waited_for() -> Iterator[None]:
+    """No read of a stored answer is late, however busy this machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("router.cache.disk.READ_WAIT", 60.0)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def same_picture_everywhere() -> Iterator[None]:
     """The dashboard's pictures depend on no machine's time zone, colours or animations."""
     with pytest.MonkeyPatch.context() as patch:

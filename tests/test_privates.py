@@ -37,7 +37,7 @@ KNOWN = {
     "tests/support/memory.py: sys._debugmallocstats": "CPython counts the bytes of its pools for nobody else",
     "tests/support/patterns.py: re._constants": "Python's parser of patterns is public under no other name any more",
     "tests/support/patterns.py: re._parser": "as above",
-    "tests/support/served_process.py: providers.simulator.exchange.Exchange._wait": "a vendor that goes on when "
+    "tests/support/vendors.py: providers.simulator.exchange.Exchange._wait": "a vendor that goes on when "
     "it is told to, and not when its time is up",
     "tests/tui/test_app.py: router._engine": "a router does not say that it is closed",
     "tests/tui/test_command.py: server._make_app": "textual-serve offers no app to run beside a test",

@@ -97,7 +97,7 @@ class Cluster:
 
 def wait_for(is_so: Callable[[], object]) -> None:
     """Wait until something is so; a server that refuses meanwhile is asked again."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while True:
         try:
             if is_so():

@@ -28,13 +28,6 @@ def file_over(simulator: Simulator, more: str = "") -> str:
     return FILE.format(openai=simulator.base_url("openai")) + more
 
 
-def held_answers(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Have the simulator begin its answers, and go on with them once this is set."""
-    goes_on = asyncio.Event()
-    monkeypatch.setattr("providers.simulator.exchange.Exchange._wait", lambda exchange, seconds: goes_on.wait())
-    return goes_on
-
-
 class Running:
     """The process. `port` is where it listens."""
 

@@ -16,7 +16,8 @@ from providers.simulator import Simulator
 from tests.support.command import signalbox
 from tests.support.edits import save
 from tests.support.served import CHAT, FILE, Held, ask, parsed, question, request, served
-from tests.support.served_process import file_over, held_answers, serving
+from tests.support.served_process import file_over, serving
+from tests.support.vendors import held_answers
 from tests.support.waiting import until
 
 END_OF_CHAT = b"data: [DONE]\n\n"

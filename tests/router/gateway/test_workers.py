@@ -16,7 +16,8 @@ from router.gateway.listening import address_of, listen, reserve
 from tests.support.command import signalbox
 from tests.support.edits import save
 from tests.support.served import CHAT, parsed, question, request
-from tests.support.served_process import file_over, held_answers, serving
+from tests.support.served_process import file_over, serving
+from tests.support.vendors import held_answers
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are read from /proc")
