@@ -15,6 +15,8 @@ import pytest
 from tests.support.edits import save
 from tests.support.terminal import PATIENCE, Terminal
 
+pytestmark = pytest.mark.slow
+
 SIGNALBOX = (sys.executable, "-m", "router.cli")
 APP = """
 import asyncio, contextlib, sys
