@@ -61,8 +61,8 @@ def test_the_demo_from_its_first_picture_to_the_restored_screen() -> None:
         shown.until(lambda text: "Ask a route" in text, "the prompt")
         shown.send("Why is the sky blue?\r")
         shown.until(lambda text: "Rayleigh" in text and "tokens/s" in text, "the answer with its figures")
-        shown.send("\x1b")
-        shown.rest(3.0)  # a terminal's escape is told from the beginning of a key by time alone
+        shown.send("\x1b")  # told by time alone from the beginning of another key
+        shown.until(lambda text: "q quit" in text, "that keys are no text any more")
         shown.send("5")
         shown.until(lambda text: "weight: 50" in text, "the file")
         shown.send("q")
