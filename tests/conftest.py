@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,22 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each of xdist's processes, which begin with equal parts, has its share of the slow tests first: what is taken
+    from it by those that are done earlier, and what is left for the end, is short."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    count = int(os.environ[COUNT])
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    parts = (
+        slow[number::count] + others[len(others) * number // count : len(others) * (number + 1) // count]
+        for number in range(count)
+    )
+    items[:] = chain.from_iterable(parts)
+
+
 def _load_its_part() -> None:
     """Each of xdist's processes begins with other modules, and finds the rest compiled by the others."""
     sys.dont_write_bytecode = False
@@ -114,6 +131,14 @@ def authorities_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("httpx", "httpx2"):
             patch.setattr(f"{name}._transports.default.create_ssl_context", create)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def disks_are_waited_for() -> Iterator[None]:
+    """No read of a stored answer is late, however busy this machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("router.cache.disk.READ_WAIT", 60.0)
         yield
 
 

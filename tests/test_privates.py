@@ -30,11 +30,15 @@ KNOWN = {
     "tests/providers/wire/test_sdk_reading.py: self.ollama._client": "Ollama's SDK has no other way to close it",
     "tests/router/balance/test_weighted.py: router.balance.weighted._LONG": "what a million calls would do",
     "tests/router/monitor/test_monitor.py: _OFTEN": "as many snapshots as the loop has turns, without a wait",
+    "tests/router/shared/test_budgets_without_a_disk.py: router.state.ledger._PATIENCE": "a busy machine holds "
+    "a lock for longer",
     "tests/support/dashboard_app.py: app._notifications": "Textual shows toasts, and has no list of them",
     "tests/support/public_api.py: _is_protocol": "Python tells a Protocol by nothing else before 3.13",
     "tests/support/memory.py: sys._debugmallocstats": "CPython counts the bytes of its pools for nobody else",
     "tests/support/patterns.py: re._constants": "Python's parser of patterns is public under no other name any more",
     "tests/support/patterns.py: re._parser": "as above",
+    "tests/support/vendors.py: providers.simulator.exchange.Exchange._wait": "a vendor that goes on when "
+    "it is told to, and not when its time is up",
     "tests/tui/test_app.py: router._engine": "a router does not say that it is closed",
     "tests/tui/test_command.py: server._make_app": "textual-serve offers no app to run beside a test",
     "tests/tui/test_contrast.py: app.screen._compositor": "colours as they are drawn",

@@ -23,7 +23,7 @@ from tests.support.scripts import run
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 60.0  # seconds; a server that hangs takes as long
+PATIENCE = 120.0  # seconds; a server that hangs takes as long
 FILES = {
     match[1]: source
     for place, source in blocks("python")
@@ -137,7 +137,7 @@ async def test_celery_with_prefork(folder: Path) -> None:
     for name in ("queue", "control", "results"):
         (folder / name).mkdir()
     (folder / "celeryconfig.py").write_text(CELERY)
-    client = "from tasks import ask\nfor _ in range(4): print(ask.delay('hi').get(timeout=60, interval=0.05))\n"
+    client = "from tasks import ask\nfor _ in range(4): print(ask.delay('hi').get(timeout=120, interval=0.05))\n"
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     worker = ("celery", "-A", "tasks", "worker", "--pool=prefork", "--concurrency=2", "--loglevel=INFO", *quiet)
     async with running(folder, *worker) as said:

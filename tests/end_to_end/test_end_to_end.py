@@ -187,7 +187,7 @@ async def test_an_error_event_first_in_the_stream(router: Router, simulator: Sim
 
 async def test_leaving_a_stream_stops_the_vendor(router: Router, simulator: Simulator, vendor: str) -> None:
     """A consumer that leaves closes the connection: the vendor sees it, and no task stays behind."""
-    simulator.vendor(vendor).set(fast=False, first_token=0.0, tokens_per_second=200)
+    simulator.vendor(vendor).set(hang_after=5)
     async with router.stream(f"{vendor}-first", "Why is the sky blue?") as stream:
         async for chunk in stream:
             if chunk.text:

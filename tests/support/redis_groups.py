@@ -8,7 +8,8 @@ from pathlib import Path
 
 from redis.exceptions import RedisError
 
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 
 NAME = "the-state"
 _SLOTS = 16_384
@@ -96,7 +97,7 @@ class Cluster:
 
 def wait_for(is_so: Callable[[], object]) -> None:
     """Wait until something is so; a server that refuses meanwhile is asked again."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while True:
         try:
             if is_so():

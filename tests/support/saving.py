@@ -66,6 +66,7 @@ async def measure(
     """
     found = Found()
     path = folder / "routes.yaml"
+    before = len(_sockets())
     async with Simulator(seed=1) as simulator:
         simulator.vendor("openai").set(first_token=0.05, tokens_per_second=2000, output_tokens=20)
         url = simulator.base_url("openai")
@@ -84,7 +85,7 @@ async def measure(
             if not router.watching:
                 found.left_behind.append("the watcher is gone")
         gc.collect()
-        await _quiet(simulator, found)
+        await _quiet(simulator, found, before)
     return found
 
 
@@ -143,17 +144,17 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def _quiet(simulator: Simulator, found: Found) -> None:
+async def _quiet(simulator: Simulator, found: Found, before: int) -> None:
     """Once the router is closed, nothing may be left of it: no task, no call, no connection."""
     vendor = simulator.vendor("openai")
 
     def left() -> list[str]:
         tasks = [task for task in asyncio.all_tasks() if "router" in repr(task.get_coro())]
-        sockets = [link for link in _files() if link.startswith("socket:")]
+        sockets = len(_sockets()) - before
         return [
             *(f"a task: {task!r}" for task in tasks),
             *([f"{vendor.in_flight} calls at the vendor"] if vendor.in_flight else []),
-            *([f"{len(sockets)} sockets"] if len(sockets) > 3 else []),  # the simulator's own, and the loop's
+            *([f"{sockets} sockets"] if sockets > 3 else []),  # the simulator's own, and the loop's
             *(["the watcher's files"] if any("inotify" in link for link in _files()) else []),
         ]
 
@@ -162,6 +163,10 @@ async def _quiet(simulator: Simulator, found: Found) -> None:
     found.left_behind += left()
     if vendor.cancelled:
         found.left_behind.append(f"{vendor.cancelled} calls were cut off")
+
+
+def _sockets() -> list[str]:
+    return [link for link in _files() if link.startswith("socket:")]
 
 
 def _files() -> list[str]:

@@ -41,6 +41,12 @@ class Running:
                 assert self.process.returncode is None, await self.said()
                 await asyncio.sleep(0.02)
 
+    async def until_not_ready(self) -> None:
+        """Wait until it takes no new requests, since it is about to end."""
+        async with asyncio.timeout(60):
+            while await self.is_ready():
+                await asyncio.sleep(0.02)
+
     async def is_ready(self) -> bool:
         try:
             return (await ask(self.port, "GET", "/readyz")).status == 200

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from providers.simulator import Simulator
 
 VENDORS = ("openai", "anthropic", "ollama")
@@ -30,3 +34,10 @@ def routes(simulator: Simulator, *, first_token: str = "60s") -> str:
     """A routes.yaml over the simulator."""
     urls = {name: simulator.base_url(name) for name in VENDORS}
     return ROUTES.format(**urls, key=KEY, first_token=first_token)
+
+
+def held_answers(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Have the simulator begin its answers, and go on with them once this is set."""
+    goes_on = asyncio.Event()
+    monkeypatch.setattr("providers.simulator.exchange.Exchange._wait", lambda exchange, seconds: goes_on.wait())
+    return goes_on

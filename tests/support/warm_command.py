@@ -95,8 +95,11 @@ def _main(path: str) -> None:
 
 
 def _import_all() -> None:
+    import router.cache.disk
     import router.cli
     import tui.commands
+
+    router.cache.disk.READ_WAIT = 60.0  # a busy machine is no slow disk
 
     for package in (router.cli, tui.commands):
         for module in pkgutil.iter_modules(package.__path__):

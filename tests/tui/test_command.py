@@ -52,8 +52,8 @@ def test_a_file_is_told_from_a_name(what: str, is_file: bool) -> None:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Guarded]:
-    server = Guarded(f"{sys.executable} -c 'print(1)'", free_port(0))
+async def served(port: int) -> AsyncIterator[Guarded]:
+    server = Guarded(f"{sys.executable} -c 'print(1)'", port)
     runner = web.AppRunner(await server._make_app())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", server.port).start()
@@ -120,9 +120,8 @@ async def test_a_cookie_of_any_bytes_is_refused(served: Guarded, value: bytes) -
     ],
     ids=range(9),
 )
-def test_whatever_comes_to_the_port_nothing_is_logged(sent: bytes) -> None:
+def test_whatever_comes_to_the_port_nothing_is_logged(sent: bytes, port: int) -> None:
     """The terminal shows the address alone, and who has no key gets nothing."""
-    port = free_port(0)
     program = f"""
 import asyncio
 from aiohttp import web

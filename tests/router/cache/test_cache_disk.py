@@ -27,12 +27,6 @@ from tests.support.hammering import hammer
 NOON = 1_767_268_800.0
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No answer counts as missing because the machine is busy."""
-    monkeypatch.setattr("router.cache.disk.READ_WAIT", 60.0)
-
-
 class Bomb:
     """Executes when it is unpickled."""
 

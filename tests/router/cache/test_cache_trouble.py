@@ -18,8 +18,7 @@ from tests.support.command import signalbox
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk may take as long as a busy machine needs, and is asked again at once after it has failed."""
-    monkeypatch.setattr("router.cache.disk.READ_WAIT", 60.0)
+    """The disk is asked again at once after it has failed."""
     monkeypatch.setattr("router.cache.disk.OFF", 0.0)
     monkeypatch.setattr("router.cache.store.COUNT_EVERY", 0.0)
 

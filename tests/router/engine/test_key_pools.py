@@ -12,6 +12,8 @@ from providers import ErrorCode, ProviderError
 from providers.simulator import Simulator
 from router import RouteExhausted, Router
 from router.config import load_text
+from tests.support.vendors import held_answers
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
 
@@ -90,12 +92,15 @@ async def test_a_server_error_is_not_the_keys_fault(simulator: Simulator) -> Non
     assert [attempt.code for attempt in reply.trace.attempts] == [ErrorCode.SERVER_ERROR, None]
 
 
-async def test_each_key_has_its_own_limits(simulator: Simulator) -> None:
+async def test_each_key_has_its_own_limits(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three keys allow three times as much at the same time."""
-    simulator.vendor("openai").set(fast=False, first_token=0.1, tokens_per_second=1000)
+    goes_on = held_answers(monkeypatch)
     text = pooled(simulator, more=", limits: {in_flight: 1}")
     async with Router.from_text(text, env={}, seed=1) as router:
-        results = await asyncio.gather(*(router.complete("chat", "hi") for _ in range(4)), return_exceptions=True)
+        calls = [asyncio.ensure_future(router.complete("chat", "hi")) for _ in range(4)]
+        await until(lambda: any(call.done() for call in calls))
+        goes_on.set()
+        results = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(result, RouteExhausted) for result in results) == 1
     assert served(simulator) == Counter(dict.fromkeys(ENDS, 1))
 

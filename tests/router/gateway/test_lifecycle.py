@@ -17,6 +17,7 @@ from tests.support.command import signalbox
 from tests.support.edits import save
 from tests.support.served import CHAT, FILE, Held, ask, parsed, question, request, served
 from tests.support.served_process import file_over, serving
+from tests.support.vendors import held_answers
 from tests.support.waiting import until
 
 END_OF_CHAT = b"data: [DONE]\n\n"
@@ -71,11 +72,12 @@ LAST_WORDS = {
 @pytest.mark.parametrize("path", LAST_WORDS)
 async def test_streams_that_last_too_long_end_with_their_protocols_error(path: str) -> None:
     async with served(provider=(held := Held())) as here:
-        asking = asyncio.ensure_future(ask(here.port, "POST", path, question(stream=True, input="hi")))
-        await until(lambda: held.requests)
-        await here.gateway.until_idle(0.05)  # its first half is on its way
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(request("POST", path, question(stream=True, input="hi")))
+        half = await reader.readuntil(b"one ")
         here.gateway.end_all()
-        answer = await asking
+        answer = parsed(half + await reader.read())
+        writer.close()
         assert answer.status == 200
         assert LAST_WORDS[path] in answer.body
         assert b"shutting down" in answer.body
@@ -98,13 +100,18 @@ async def test_plain_requests_that_last_too_long_are_told_to_come_again(path: st
 # --- the command
 
 
-async def test_sigterm_lets_64_streams_end_whole(simulator: Simulator, tmp_path: Path) -> None:
+async def test_sigterm_lets_64_streams_end_whole(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
+    vendor.set(fast=False)
+    goes_on = held_answers(monkeypatch)
     async with serving(tmp_path, file_over(simulator)) as running:
-        streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True, max_tokens=60))) for _ in range(64)]
+        streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True))) for _ in range(64)]
         await until(lambda: vendor.requests == 64)
         running.process.send_signal(signal.SIGTERM)
+        await running.until_not_ready()
+        goes_on.set()
         answers = await asyncio.gather(*streams)
         assert [END_OF_CHAT in answer.body for answer in answers] == [True] * 64
         assert await running.ended() == 0
@@ -137,9 +144,7 @@ async def test_a_second_signal_ends_it_at_once(
         asking = asyncio.ensure_future(running.ask(CHAT, question()))
         await until(lambda: simulator.vendor("openai").in_flight == 1)
         running.process.send_signal(number)
-        async with asyncio.timeout(60):
-            while await running.is_ready():
-                await asyncio.sleep(0.01)
+        await running.until_not_ready()
         assert (await ask(running.port, "GET", "/healthz")).status == 200  # it still answers: the lead has begun
         running.process.send_signal(number)
         assert await running.ended() == code

@@ -17,6 +17,7 @@ from tests.support.command import signalbox
 from tests.support.edits import save
 from tests.support.served import CHAT, parsed, question, request
 from tests.support.served_process import file_over, serving
+from tests.support.vendors import held_answers
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="children are read from /proc")
@@ -30,19 +31,24 @@ def lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-async def test_a_killed_worker_takes_only_its_own_requests_along(simulator: Simulator, tmp_path: Path) -> None:
+async def test_a_killed_worker_takes_only_its_own_requests_along(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
+    vendor.set(fast=False)
+    goes_on = held_answers(monkeypatch)
     async with serving(tmp_path, file_over(simulator), "--workers", "2") as running:
         parent = running.process.pid
         first, second = children(parent)
-        streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True, max_tokens=60))) for _ in range(64)]
+        streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True))) for _ in range(64)]
         await until(lambda: vendor.requests == 64)
         os.kill(first, signal.SIGKILL)
+        await running.line(f"worker {first} ended by signal 9")
+        await until(lambda: 0 < vendor.cancelled == sum(stream.done() for stream in streams))
+        goes_on.set()
         answers = await asyncio.gather(*streams, return_exceptions=True)
         whole = [answer for answer in answers if not isinstance(answer, BaseException) and b"[DONE]" in answer.body]
         assert 0 < len(whole) == 64 - vendor.cancelled  # the other half was the other worker's
-        await running.line(f"worker {first} ended by signal 9")
         vendor.set(fast=True)
         for _ in range(20):
             assert (await running.ask(CHAT, question())).status == 200
@@ -50,15 +56,20 @@ async def test_a_killed_worker_takes_only_its_own_requests_along(simulator: Simu
         assert second in children(parent)
 
 
-async def test_all_end_whole_with_their_parent(simulator: Simulator, tmp_path: Path) -> None:
+async def test_all_end_whole_with_their_parent(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vendor = simulator.vendor("openai")
-    vendor.set(fast=False, first_token=0.0, tokens_per_second=20.0, output_tokens=30)
+    vendor.set(fast=False)
+    goes_on = held_answers(monkeypatch)
     async with serving(tmp_path, file_over(simulator), "--workers", "3") as running:
         workers = children(running.process.pid)
-        streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True, max_tokens=40))) for _ in range(32)]
+        streams = [asyncio.ensure_future(running.ask(CHAT, question(stream=True))) for _ in range(32)]
         await until(lambda: vendor.requests == 32)
         for pid in (*workers, running.process.pid):  # what Ctrl-C does at a terminal
             os.kill(pid, signal.SIGINT)
+        await running.until_not_ready()
+        goes_on.set()
         assert all(b"[DONE]" in answer.body for answer in await asyncio.gather(*streams))
         assert await running.ended() == 0
         assert not any(map(lives, workers))

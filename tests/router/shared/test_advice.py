@@ -20,7 +20,8 @@ pytestmark = needs_redis
 async def test_a_wrong_url_is_told_with_how_to_mend_it(tmp_path: Path, who: str, database: int, advice: str) -> None:
     server = RedisServer(tmp_path, "--requirepass", "word", password="word")
     try:
-        said = await attempt(SharedRules(url=f"redis://{who}127.0.0.1:{server.port}/{database}", app="shop"))
+        url = f"redis://{who}127.0.0.1:{server.port}/{database}"
+        said = await attempt(SharedRules(url=url, app="shop", timeout=60.0))
         assert "shared.url" in said
         assert advice in said
         assert "other@" not in said

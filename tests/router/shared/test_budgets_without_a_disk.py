@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from router import Router
+from router.state.ledger import Ledger
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.spending import file_of, opened
 from tests.support.waiting import until
@@ -84,15 +85,25 @@ async def test_what_a_failing_disk_does_not_take_is_told_and_counts_once(path: P
     assert cents(server) == 10
 
 
-async def test_a_reload_while_the_disk_is_slow_writes_nothing_twice(path: Path, server: RedisServer) -> None:
+async def test_a_reload_while_the_disk_is_slow_writes_nothing_twice(
+    path: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Ledger] = []
+
+    async def flush(ledger: Ledger, flush: Callable[[Ledger], Awaitable[None]] = Ledger.flush) -> None:
+        begun.append(ledger)
+        await flush(ledger)
+
+    monkeypatch.setattr(Ledger, "flush", flush)
+    monkeypatch.setattr("router.state.ledger._PATIENCE", 60.0)
     async with opened(path) as router:
-        await pay(router, 3)
         with sqlite3.connect(path.parent / "state" / "spending.sqlite3", isolation_level=None) as other:
             other.execute("begin immediate")
-            await asyncio.sleep(1.2)  # the exchange of each second waits for the lock now
+            await pay(router, 3)
+            await until(lambda: len(begun) == 1)  # the exchange of each second, which waits for the lock now
             raise_budget(path)
             reload = asyncio.create_task(router.reload())
-            await asyncio.sleep(0.3)
+            await until(lambda: len(begun) == 2)
             other.execute("rollback")
         assert (await reload).changes
         await until(lambda: cents(server) >= 3)

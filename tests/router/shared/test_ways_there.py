@@ -14,9 +14,10 @@ from redis.crc import key_slot
 from router import Router
 from tests.support.certificates import Certificates
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.proxy import Proxy
 from tests.support.redis_groups import NAME, Cluster, Sentinels, wait_for
-from tests.support.redis_server import RedisServer, free_port, needs_redis, with_tls
+from tests.support.redis_server import RedisServer, needs_redis, with_tls
 from tests.support.shared_routers import events_of, file, routers, served, states_of
 from tests.support.waiting import until
 

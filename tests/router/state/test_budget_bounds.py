@@ -89,6 +89,7 @@ async def test_nor_does_it_on_disk(daily: Path) -> None:
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SIGNALBOX_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr("router.state.ledger.PATIENCE", 60.0)  # a busy machine's ledger answers late
     path = tmp_path / "routes.yaml"
     path.write_text(file_of(chat="$0.3/month"))
     return path
@@ -116,7 +117,7 @@ def test_many_processes_that_start_at_once(shop: Path) -> None:
     """The same with real ones, of which each would spend the whole budget by itself."""
     command = [sys.executable, "-m", "tests.support.spending", str(shop), "at once"]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    counts = [int(process.communicate(timeout=60)[0]) for process in running]
+    counts = [int(process.communicate(timeout=200)[0]) for process in running]
     assert 29 <= sum(counts) <= 30 + 4
 
 
