@@ -4,10 +4,8 @@ Values are normalised: durations to seconds, rates to a number per second, perce
 policy None means "not written"; `router.config.policies.effective` merges the levels.
 """
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
@@ -84,7 +82,7 @@ class RetryPolicy(Section):
     budget: Percent | None = key("Tries beyond the first, as a share of the route's requests.")
 
     @model_validator(mode="after")
-    def _fits(self) -> RetryPolicy:
+    def _fits(self) -> Self:
         _ordered(self.backoff, self.max_backoff, "backoff", "max_backoff")
         return self
 
@@ -110,7 +108,7 @@ class BreakerPolicy(Section):
     slow_call: SlowCall | None = key("Whether slow calls count as failures.")
 
     @model_validator(mode="after")
-    def _fits(self) -> BreakerPolicy:
+    def _fits(self) -> Self:
         _ordered(self.open_for, self.max_open_for, "open_for", "max_open_for")
         return self
 
@@ -195,7 +193,7 @@ class HealthPolicy(Section):
     path: Text | None = key("What its server has for it, such as /health; default: its list of models is asked for.")
 
     @model_validator(mode="after")
-    def _fits(self) -> HealthPolicy:
+    def _fits(self) -> Self:
         if self.every < LEAST_BETWEEN_CHECKS:
             raise ValueError("no server has to be asked more often than once a second: write 1s or more")
         if self.path is not None and not re.fullmatch(r"/[!-~]*", self.path):
@@ -211,7 +209,7 @@ class ErrorRule(Section):
     code: OwnCode = Field(description="The error code that it stands for.")
 
     @model_validator(mode="after")
-    def _says_when(self) -> ErrorRule:
+    def _says_when(self) -> Self:
         if self.status is None and self.text is None:
             raise ValueError("an error is told by its status, its text, or both: write one")
         if self.text is not None and not str(self.text).strip():
@@ -261,7 +259,7 @@ class ProviderConfig(Section):
         """Whether it is left out, since a variable is not set (`when_unset: disable`)."""
         return self._disabled
 
-    def leave_out(self) -> None:
+    def leave_out(self) -> Self:
         """Leave a provider out; only the loader may, before anyone else has the file."""
         self._disabled = True
 
@@ -360,7 +358,7 @@ class Fallback(Section):
     on: Annotated[tuple[Code, ...], Field(min_length=1)] | None = key("After which error codes; default: any.")
 
     @model_validator(mode="after")
-    def _either(self) -> Fallback:
+    def _either(self) -> Self:
         if (self.to is None) == (not self.tier):
             raise ValueError("a fallback has either to or targets")
         if self.to is not None and self.balance is not None:
@@ -426,7 +424,7 @@ class LogConfig(Section):
     users: Literal["hashed", "plain", "off"] = key("How a request's user stands in it, if at all.", "hashed")
 
     @model_validator(mode="after")
-    def _fits(self) -> LogConfig:
+    def _fits(self) -> Self:
         if self.max_size < LEAST_LOG:
             raise ValueError("a log of less than 1MB holds nothing for long: write max_size: 1MB or more")
         return self

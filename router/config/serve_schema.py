@@ -1,7 +1,5 @@
 """The `serve` section of routes.yaml: where the routes are offered over HTTP, to whom, and how much each may use."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit

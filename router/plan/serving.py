@@ -188,7 +188,7 @@ def serving_of(file: RoutesFile, routes_by_name: RouteNames, required: Mapping[s
         routes_by_name: the further names of the file's routes.
         required: what clients' keys require, by the client's name.
     """
-    config = file.serve or ServeConfig()
+    config = file.serve or ServeConfig.model_construct()
     shares_limits = file.shared is not None and "limits" in file.shared.share
     clients = {}
     for name, written in config.keys.items():
