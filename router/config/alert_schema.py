@@ -92,7 +92,7 @@ class AlertConfig(Section):
             raise ValueError(f"{self.on} is of no provider")
         return self
 
-    def _check_above(self) -> Self:
+    def _check_above(self) -> None:
         if self.above is None:
             if self.on != "budget":
                 like = "5%" if self.on in SHARES else "8s"

@@ -259,7 +259,7 @@ class ProviderConfig(Section):
         """Whether it is left out, since a variable is not set (`when_unset: disable`)."""
         return self._disabled
 
-    def leave_out(self) -> Self:
+    def leave_out(self) -> None:
         """Leave a provider out; only the loader may, before anyone else has the file."""
         self._disabled = True
 
