@@ -10,7 +10,7 @@ from contextlib import contextmanager
 @contextmanager
 def without_collector() -> Iterator[None]:
     """Import with the garbage collector paused: it would look through all that is new again and again, which takes a
-    tenth of the time, and none of it is garbage. Once more at the end would take 25 ms, so what there is counts as old.
+    tenth of the time, and none of it is garbage. Once more at the end would take 20 ms, so what there is counts as old.
     """
     if not gc.isenabled():
         yield

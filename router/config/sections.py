@@ -26,7 +26,7 @@ REQUIRES = "Labels that whoever is asked must have; of a list of texts, one of t
 
 class Section(BaseModel):
     """Base of all models: immutable, and an unknown key is an error. Its validator is built when a file first has it:
-    most files have few of them, and all together take 30 ms.
+    most files have few of them, and the others would be a twentieth of the work of a process's first call.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
