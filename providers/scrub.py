@@ -6,6 +6,7 @@ Vendors and proxies quote what they were sent, also as it stands in a URL, in JS
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
@@ -170,8 +171,6 @@ def _written(secret: str) -> str:
 
 
 def _ways(char: str) -> str:
-    import html  # here: a key mostly has nothing that is written in several ways
-
     quoted = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "surrogatepass"))
     escaped = json.dumps(char)[1:-1]
     point = ord(char)  # JSON writes what lies beyond U+FFFF as a pair of surrogates (RFC 8259, section 7)

@@ -13,7 +13,6 @@ UNUSED = (
     *("router.cache.disk", "router.shared.redis", "router.request_log", "router.alerts", "router.exporters"),
     *("providers.anthropic.provider", "providers.ollama", "providers.simulator"),
     *("providers.credentials.aws", "providers.credentials.entra", "providers.credentials.google"),
-    "html",
 )
 PROGRAM = f"""
 import asyncio, re, sys
