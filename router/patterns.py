@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+
+import msgspec
 
 _MAGIC = r"[*?\[]"
 
@@ -17,8 +18,7 @@ def is_pattern(text: str) -> bool:
     return re.search(_MAGIC, text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """An absolute path in whose parts `*`, `?` and `[…]` stand for other letters. A name that begins with a dot is
     matched by a part that begins with one alone: editors and mounts keep files of their own so.
     """

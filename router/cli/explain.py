@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from providers.coerce import coerce_request
 from providers.embeddings import AnyRequest
@@ -170,7 +170,7 @@ def _as_called(
         raise Failure(error.message) from None
     if asked.timeout is not None:
         total = asked.timeout.get("total", chain.total)
-        chain = dataclasses.replace(chain, total=None if total == "off" else total)
+        chain = replace(chain, total=None if total == "off" else total)
     return chain, said_by_call(asked)
 
 

@@ -1,8 +1,6 @@
 """The `alerts` of routes.yaml: who is told of what, by a webhook."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema, model_validator
 
@@ -81,7 +79,7 @@ class AlertConfig(Section):
     form: Literal["json", "slack"] | None = key("What is sent: a JSON object, or a message as Slack takes it.")
 
     @model_validator(mode="after")
-    def _fits(self) -> AlertConfig:
+    def _fits(self) -> Self:
         if self.on in SHARES | TIMES:
             self._check_above()
         elif self.above is not None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from router.config.foreign_words import FOREIGN
-from router.config.param_forms import PARAMS
+from router.config.param_forms import known_params
 from router.config.schema import RoutesFile
 from router.config.when_schema import NEEDED
 from router.config.yaml_reader import Node
@@ -242,7 +242,7 @@ def hint(path: tuple[str | int, ...], name: str, value: Node) -> str:
     words = _HERE.get((here, name)) or _HERE.get((here.rpartition(".")[2], name))
     if words:
         return f": write {_filled(words, value)}"
-    if name in PARAMS and not here.endswith(".if"):
+    if name in known_params() and not here.endswith(".if"):
         where = "" if here in ("models.*", "routes.*", "routes.*.targets.*") else "it at a model or route, as "
         return f": write {where}params: {{{name}: {_number(value) or '…'}}}"
     for key in known.get(here, ()):  # in a section of this one

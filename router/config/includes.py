@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from router.config.diagnostics import Findings, shown_way
 from router.config.files import MAX_BYTES, Contents, NoContent, text_of
@@ -21,8 +22,7 @@ _FORM = "the path of a file, or a list of paths, such as [teams/*.yaml]"
 _MAY_SAY = "an included file has providers, models, routes, include and x-… keys"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One file of several: where it is, how messages call it, and its path from the folder of the first."""
 
     path: Path
@@ -41,8 +41,7 @@ Match = Callable[[Pattern], tuple[Path, ...]]
 Prepare = Callable[[Node, Source], None]
 
 
-@dataclass(slots=True)
-class Includes:
+class Includes(msgspec.Struct):
     """Takes what other files say into the tree of the first.
 
     Args:
@@ -59,11 +58,11 @@ class Includes:
     read: Read
     match: Match
     prepare: Prepare
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = {}
     is_whole: bool = True
     _left: int = MAX_BYTES
     _nodes: int = MAX_NODES
-    _known: set[str] = field(default_factory=set)
+    _known: set[str] = set()
 
     def into(self, root: Node, source: Source, text: str) -> None:
         """Take all that a tree includes into it; its key `include` goes."""

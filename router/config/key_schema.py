@@ -1,8 +1,6 @@
 """What `api_key` and the entries of `api_keys` may be: a key, or who issues one."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
@@ -22,7 +20,7 @@ class EntraConfig(Section):
     client_secret: Secret | None = key("Of the app, which tenant_id and client_id name.")
 
     @model_validator(mode="after")
-    def _whole(self) -> EntraConfig:
+    def _whole(self) -> Self:
         if self.client_secret is not None and not (self.tenant_id and self.client_id):
             raise ValueError("client_secret goes with tenant_id and client_id")
         return self
@@ -73,7 +71,7 @@ class KeyConfig(Section):
     ttl: Duration | None = key("How long what the command writes holds, where it does not say.")
 
     @model_validator(mode="after")
-    def _one(self) -> KeyConfig:
+    def _one(self) -> Self:
         given = [name for name in ("key_", *SOURCES) if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"this must be a key, or a mapping with one of {', '.join(SOURCES)}: {{entra: default}}")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from providers.types import CompletionRequest, ServerTool
 
 _NO_PARAMS = ("model", "messages", "tools", "timeout", "prompt_cache", "native", "routing", "tags")
-PARAMS: Mapping[str, Any] = {  # what `params` may have, with its type
-    **{name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS},
-    "server_tools": tuple[ServerTool | str, ...],  # their names will do
-}
-
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}
+
+
+@cache
+def known_params() -> Mapping[str, Any]:
+    """What `params` may have, each with its type."""
+    hints = {name: hint for name, hint in get_type_hints(CompletionRequest).items() if name not in _NO_PARAMS}
+    return {**hints, "server_tools": tuple[ServerTool | str, ...]}  # their names will do
 
 
 def expected(hint: Any) -> str:

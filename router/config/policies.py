@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from providers.timeouts import NAMES
 from providers.types import Timeout
@@ -55,8 +56,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
 OF_REQUESTS = frozenset({("timeout", "total"), ("retry", "max_attempts"), ("retry", "budget")})  # not of one attempt
 
 
-@dataclass(frozen=True, slots=True)
-class Effective:
+class Effective(msgspec.Struct, frozen=True):
     """A value and its origin: "built in", or the path of the key in the file."""
 
     value: Any

@@ -16,7 +16,7 @@ from providers.header_names import authenticates, belongs_to_connection
 from router.config.diagnostics import Findings, shown_way
 from router.config.interpolate import Expanded, shown
 from router.config.key_rules import check_keys
-from router.config.param_forms import PARAMS, expected
+from router.config.param_forms import expected, known_params
 from router.config.param_rules import why_refused
 from router.config.schema import KIND_OF_OPTION
 from router.config.serve_rules import ServeRules
@@ -167,8 +167,8 @@ class _Rules:
 
     def _params(self, owner: Node) -> None:
         for name, node in _entries(owner.get("params")).items():
-            if name not in PARAMS:
-                near = self._spelling.near(name, PARAMS)
+            if name not in known_params():
+                near = self._spelling.near(name, known_params())
                 self._error(
                     node, f'no parameter is named "{name}"{near}; a vendor\'s own go in extra_body', at=node.key_at
                 )
@@ -178,9 +178,9 @@ class _Rules:
                     text = f'the header "{header}" goes along with no call; a key belongs under its provider'
                     self._error(node.value[header], text, at=node.value[header].key_at)
             try:
-                value = msgspec.convert(node.data(), PARAMS[name])
+                value = msgspec.convert(node.data(), known_params()[name])
             except msgspec.ValidationError:
-                self._error(node, f"this must be {expected(PARAMS[name])}")
+                self._error(node, f"this must be {expected(known_params()[name])}")
                 continue
             refused = why_refused(name, node, value)
             if refused is not None:

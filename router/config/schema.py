@@ -4,10 +4,8 @@ Values are normalised: durations to seconds, rates to a number per second, perce
 policy None means "not written"; `router.config.policies.effective` merges the levels.
 """
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
@@ -84,7 +82,7 @@ class RetryPolicy(Section):
     budget: Percent | None = key("Tries beyond the first, as a share of the route's requests.")
 
     @model_validator(mode="after")
-    def _fits(self) -> RetryPolicy:
+    def _fits(self) -> Self:
         _ordered(self.backoff, self.max_backoff, "backoff", "max_backoff")
         return self
 
@@ -110,7 +108,7 @@ class BreakerPolicy(Section):
     slow_call: SlowCall | None = key("Whether slow calls count as failures.")
 
     @model_validator(mode="after")
-    def _fits(self) -> BreakerPolicy:
+    def _fits(self) -> Self:
         _ordered(self.open_for, self.max_open_for, "open_for", "max_open_for")
         return self
 
@@ -161,15 +159,15 @@ class AcceptPolicy(Section):
 class Defaults(Section):
     """Policies for everything; each level below overrides them key by key."""
 
-    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
-    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
-    breaker: BreakerPolicy = key("When a failing target is left alone.", BreakerPolicy())
-    limits: LimitsPolicy = key("What the vendors allow.", LimitsPolicy())
+    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy.model_construct())
+    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy.model_construct())
+    breaker: BreakerPolicy = key("When a failing target is left alone.", BreakerPolicy.model_construct())
+    limits: LimitsPolicy = key("What the vendors allow.", LimitsPolicy.model_construct())
     hedge: HedgePolicy | None = key("Call a second target when the first is slow.")
     balance: Balance | None = key("How the targets of a tier share load.")
     cache: CachePolicy | None = key("Serve identical requests from the cache.")
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
-    accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
+    accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy.model_construct())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
 
 
@@ -195,7 +193,7 @@ class HealthPolicy(Section):
     path: Text | None = key("What its server has for it, such as /health; default: its list of models is asked for.")
 
     @model_validator(mode="after")
-    def _fits(self) -> HealthPolicy:
+    def _fits(self) -> Self:
         if self.every < LEAST_BETWEEN_CHECKS:
             raise ValueError("no server has to be asked more often than once a second: write 1s or more")
         if self.path is not None and not re.fullmatch(r"/[!-~]*", self.path):
@@ -211,7 +209,7 @@ class ErrorRule(Section):
     code: OwnCode = Field(description="The error code that it stands for.")
 
     @model_validator(mode="after")
-    def _says_when(self) -> ErrorRule:
+    def _says_when(self) -> Self:
         if self.status is None and self.text is None:
             raise ValueError("an error is told by its status, its text, or both: write one")
         if self.text is not None and not str(self.text).strip():
@@ -244,10 +242,10 @@ class ProviderConfig(Section):
     num_ctx: Count | None = key("Kind ollama: the context window to load models with.", examples=["32k"])
     keep_alive: KeepAlive | None = key("Kind ollama: how long a model stays loaded.")
     own_options: Options = key("Settings of an installed kind.", {}, alias="options", repr=False)
-    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
-    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
-    breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy())
-    limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy())
+    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy.model_construct())
+    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy.model_construct())
+    breaker: BreakerPolicy = key("When its targets are left alone.", BreakerPolicy.model_construct())
+    limits: LimitsPolicy = key("What the vendor allows, per key.", LimitsPolicy.model_construct())
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     errors: tuple[ErrorRule, ...] = key("What errors of its own mean; the first that fits counts.", ())
@@ -329,13 +327,13 @@ class ModelConfig(Section):
     params: Params = key("Defaults for the call, such as max_tokens or temperature.", {})
     price: PriceConfig | None = key("US dollars per million tokens.")
     context_window: Count | None = key("Tokens that fit, prompt and answer.")
-    capabilities: CapabilitiesConfig = key("What the model can do.", CapabilitiesConfig())
+    capabilities: CapabilitiesConfig = key("What the model can do.", CapabilitiesConfig.model_construct())
     embeds: EmbedsConfig | None = key("That it makes embeddings: true, or what it can do.")
     reranks: Flag | None = key("That it ranks documents.")
-    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
-    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
-    breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy())
-    limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy())
+    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy.model_construct())
+    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy.model_construct())
+    breaker: BreakerPolicy = key("When it is left alone.", BreakerPolicy.model_construct())
+    limits: LimitsPolicy = key("What the vendor allows for this model.", LimitsPolicy.model_construct())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     labels: Labels = key("As its provider's, which it has as well; its own go before those, name by name.", {})
 
@@ -360,7 +358,7 @@ class Fallback(Section):
     on: Annotated[tuple[Code, ...], Field(min_length=1)] | None = key("After which error codes; default: any.")
 
     @model_validator(mode="after")
-    def _either(self) -> Fallback:
+    def _either(self) -> Self:
         if (self.to is None) == (not self.tier):
             raise ValueError("a fallback has either to or targets")
         if self.to is not None and self.balance is not None:
@@ -392,16 +390,16 @@ class RouteConfig(Section):
     targets: Targets = Field(description="The models, or routes with their whole chains, that share the load.")
     balance: Balance | None = key("How the targets share load.")
     fallbacks: tuple[Fallback, ...] = key("What is tried next, in order.", ())
-    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy())
-    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy())
+    timeout: TimeoutPolicy = key("How long to wait.", TimeoutPolicy.model_construct())
+    retry: RetryPolicy = key("How often and how fast to try again.", RetryPolicy.model_construct())
     hedge: HedgePolicy | None = key("Call a second target when the first is slow.")
     cache: CachePolicy | None = key("Serve identical requests from the cache.")
     on_stream_break: OnStreamBreak | None = key("What happens when a stream breaks after its first content.")
-    accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy())
+    accept: AcceptPolicy = key("Which answers are not taken.", AcceptPolicy.model_construct())
     prompt_cache: PromptCache | None = key(_KEEPS_PROMPTS)
     params: Params = key("Defaults for its calls, over those of its models and under those of a target.", {})
-    breaker: BreakerPolicy = key("When the targets that it names are left alone.", BreakerPolicy())
-    limits: LimitsPolicy = key("What this route may take, of all its targets together.", LimitsPolicy())
+    breaker: BreakerPolicy = key("When the targets that it names are left alone.", BreakerPolicy.model_construct())
+    limits: LimitsPolicy = key("What this route may take, of all its targets together.", LimitsPolicy.model_construct())
     budget: BudgetPolicy | None = key("What may be spent, such as $20/d.")
     embeds: Flag | None = key("That it makes embeddings: its models do, and all make the same vectors.")
     reranks: Flag | None = key("That it ranks documents: its models do.")
@@ -426,7 +424,7 @@ class LogConfig(Section):
     users: Literal["hashed", "plain", "off"] = key("How a request's user stands in it, if at all.", "hashed")
 
     @model_validator(mode="after")
-    def _fits(self) -> LogConfig:
+    def _fits(self) -> Self:
         if self.max_size < LEAST_LOG:
             raise ValueError("a log of less than 1MB holds nothing for long: write max_size: 1MB or more")
         return self
@@ -444,7 +442,7 @@ class RoutesFile(Section):
     """A whole routes.yaml."""
 
     version: Version = key("The version of this language: 1.", 1)
-    defaults: Defaults = key("Policies for everything.", Defaults())
+    defaults: Defaults = key("Policies for everything.", Defaults.model_construct())
     providers: Annotated[dict[str, ProviderConfig], Field(min_length=1)] = Field(
         description="Connections to vendors and servers, by name."
     )

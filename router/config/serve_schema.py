@@ -1,7 +1,5 @@
 """The `serve` section of routes.yaml: where the routes are offered over HTTP, to whom, and how much each may use."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -157,7 +155,7 @@ class ClientKeyConfig(Section):
         "What it may ask for: routes, models and provider/model-id; default: all routes, and what `names` lead to."
     )
     budget: BudgetPolicy | None = key("What its requests may cost, such as $20/d.")
-    limits: LimitsPolicy = key("How much it may ask for.", LimitsPolicy())
+    limits: LimitsPolicy = key("How much it may ask for.", LimitsPolicy.model_construct())
     namespace: Text | None = key("Whose cached answers it shares; default: its own alone.")
     require: Labels = key(REQUIRES, {})
     own_keys: Direct = key("Whether it may bring vendors' keys of its own along; or for which providers.", False)
@@ -225,7 +223,7 @@ class ServeConfig(Section):
     drain: DurationOrZero = key("How long requests under way may take at the end.", 30.0)
     lead: DurationOrZero = key("At the end, how long new connections are still taken.", 0.0)
     origins: Origins = key("The origins of web pages that may call it.", ())
-    forward: ForwardConfig = key("What of a client's request goes on to vendors.", ForwardConfig())
+    forward: ForwardConfig = key("What of a client's request goes on to vendors.", ForwardConfig.model_construct())
     tags: TagNames = key("Tags that clients may give: in a request's metadata, or in its header x-signalbox-tags.", ())
     expose_errors: Flag = key("Whether clients are told the vendors' own words of a failure.", False)
     tls: TlsConfig | None = key("The certificate that clients are shown.")

@@ -1,7 +1,5 @@
 """The `shared` section of routes.yaml: what processes and machines share, over which server."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 

@@ -1,9 +1,7 @@
 """The rules of a route (`when`): what each asks of a call, of the prompt and of the clock, and where it leads."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias, get_args
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
@@ -196,7 +194,7 @@ class Condition(Section):
     timezone: TimeZone | None = key("Of hours and days, such as Europe/Berlin; default: UTC.")
 
     @model_validator(mode="after")
-    def _says_something(self) -> Condition:
+    def _says_something(self) -> Self:
         if self.timezone is not None and self.hours is None and self.days is None:
             raise ValueError("a timezone is of hours or days: write one of them, or take it out")
         if not self.model_fields_set or self.tags == {}:

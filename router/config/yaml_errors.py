@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 import yaml
 
 Place = tuple[int, int]
@@ -22,8 +22,7 @@ _TABLE = r"\s*\[[\w. \"-]+\]\s*$"
 _MARKUP = r"\s*<[!?a-zA-Z]"
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
+class _Fault(msgspec.Struct, frozen=True):
     """A parser's error, with the text around it. Places count from 1."""
 
     text: str

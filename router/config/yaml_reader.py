@@ -7,9 +7,9 @@ Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-cor
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import yaml
 
 from router.config.diagnostics import Findings, Path_
@@ -34,8 +34,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # the name is PyYAML's
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct):
     """A value, its path, where it stands, and where its key stands (for an entry of a mapping).
 
     `value` is a scalar, a list of nodes, or a dict of nodes.

@@ -6,12 +6,14 @@ secret is this process's alone: neither a cache nor a figure that tells one key 
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from providers.coerce import invalid
@@ -29,13 +31,12 @@ _AT_A_TIME = 8  # of them that are looked at when another comes: those in use st
 _SHOWN = 24  # characters of a wrong name: a longer one may be a key
 
 
-@dataclass(slots=True, eq=False)
-class _Known:
+class _Known(msgspec.Struct, eq=False):
     """A caller's key: for which of the file's keys it stands, and the states that it has."""
 
     key: Key
     file_key: Key
-    state_ids: set[str] = field(default_factory=set)
+    state_ids: set[str] = set()
 
 
 class OwnKeys:
@@ -102,7 +103,7 @@ class OwnKeys:
         if known is None:
             self._make_room()
             assert file_key.settings is not None, "a plan's keys have settings"
-            settings = replace(
+            settings = dataclasses.replace(
                 file_key.settings,
                 api_key=SecretStr(own.secret),
                 credential=None,

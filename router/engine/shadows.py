@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import replace as changed
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -210,8 +209,8 @@ class Shadows:
             chain, _ = decided(chain, RequestFacts(original.request, streaming=False, clock=self._engine.wall_clock))
         if original.chain.required:  # of who gets the request, the copy included
             chain = restricted(chain, original.chain.required)
-        retry = changed(chain.retry, same_target=0, max_wait=0.0)
-        return changed(
+        retry = replace(chain.retry, same_target=0, max_wait=0.0)
+        return replace(
             chain,
             route=original.chain.route,
             retry=retry,

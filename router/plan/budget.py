@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
 
 from providers.embeddings import AnyRequest
 from providers.printable import one_line
@@ -21,8 +23,7 @@ _MONDAY = 4 * 86_400.0  # 1970-01-05, in seconds since 1970
 _LONGEST_VALUE = 64  # characters of a user's name and the like, beyond which it is told by a hash
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """A budget of so many US dollars in so many seconds. `owner` says whose it is: "route chat", "provider
     openai" or "key alice".
 

@@ -5,13 +5,13 @@ one reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from math import inf
 from pathlib import PurePath
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from providers import catalog, registry
 from providers.base import Provider

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import TypeAlias
 
 from router.config.labels import shown_labels
@@ -210,7 +209,7 @@ def _shared(old: Plan, new: Plan) -> Iterator[str]:
         return
     if before.connection != after.connection:
         yield "shared reconnects"
-    names = [field.name for field in fields(after) if field.name not in ("url", "app", "secret", "shards")]
+    names = [name for name in after.__struct_fields__ if name not in ("url", "app", "secret", "shards")]
     changed = [name for name in names if getattr(before, name) != getattr(after, name)]
     if changed:
         yield f"shared.{', shared.'.join(changed)} changed"

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TypeAlias
 
+import msgspec
+from msgspec.structs import force_setattr
+
 from providers.credentials.function import CredentialFunction
 from providers.errors import ErrorCode
 from providers.settings import ProviderSettings
@@ -37,8 +40,7 @@ from router.plan.when import Rule
 _LEAST_ATTEMPTS = 4  # of a request, where the file says nothing
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tier:
+class Tier(msgspec.Struct, frozen=True, eq=False):
     """Targets that share load. A fallback tier serves only after the codes in `on` (None: after those of the
     table that fall back). `gate` is the index of the tier that must have been entered before, or the mark of a draw.
 
@@ -54,14 +56,13 @@ class Tier:
     level: int = 0
     chains: tuple[str, ...] = ()
     required: tuple[Requirement, ...] = ()
-    chain: str = field(init=False)
+    chain: str = ""  # made of `chains`
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "chain", " > ".join(self.chains))
+        force_setattr(self, "chain", " > ".join(self.chains))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Branch:
+class Branch(msgspec.Struct, frozen=True, eq=False):
     """One of those that share load in a draw: a route's whole chain, or one model.
 
     `steps` are what of the chain serves in its place, in order; `tiers` (their indexes) and `targets` all that it has.
@@ -74,14 +75,10 @@ class Branch:
     tiers: range
     targets: tuple[Target, ...]
     is_route: bool
-    weighed: Target = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "weighed", Target(name=self.name, provider="", model=self.name, weight=self.weight))
+    weighed: Target
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Draw:
+class Draw(msgspec.Struct, frozen=True, eq=False):
     """Whole chains that share load; `on` and `gate` are as in `Tier`. `mark` is its number, below 0, so that it is no
     tier's.
     """
@@ -91,17 +88,16 @@ class Draw:
     on: frozenset[ErrorCode] | None
     gate: int | None
     mark: int
-    weighed: tuple[Target, ...] = field(init=False)
+    weighed: tuple[Target, ...] = ()  # those of its branches
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weighed", tuple(branch.weighed for branch in self.branches))
+        force_setattr(self, "weighed", tuple(branch.weighed for branch in self.branches))
 
 
 Step: TypeAlias = int | Draw  # the index of a tier, or a draw
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Chain:
+class Chain(msgspec.Struct, frozen=True, eq=False):
     """What a route compiled to. `total` is the request's deadline in seconds. None: no limit, hedge, budget, cache, and
     every answer is taken.
 
@@ -119,7 +115,7 @@ class Chain:
     budget: Budget | None = None
     cache: CacheRules | None = None
     makes: Makes | None = "answers"
-    batch: BatchRules = field(default_factory=BatchRules)
+    batch: BatchRules = BatchRules()
     answers: str = ""  # what its targets are, as far as it can change an answer; a hash
     accept: AcceptRules | None = None
     limits: Limits | None = None  # of the route's own, across its targets
@@ -129,20 +125,22 @@ class Chain:
     draws: tuple[Draw, ...] = ()
     rules: tuple[tuple[Rule, Chain], ...] = ()  # in order, each with the chain that it leads to
     line: str = ""  # what its balancers are kept by: the route, and of a chain that a rule leads to which
-    excluded: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    excluded: Mapping[str, tuple[str, str]] = {}
     required: tuple[Requirement, ...] = ()
-    within: float = field(init=False)  # seconds that a request has: its `total`, infinity where there is none
-    names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
-    max_attempts: int = field(init=False)  # of one request
-    input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
+
+    # Made of the others.
+    within: float = inf  # seconds that a request has: its `total`, infinity where there is none
+    names_refusals: bool = False  # whether a tier takes over after refusals
+    max_attempts: int = 0  # of one request
+    input_tokens: int | None = None  # of an input of embeddings, at the target that takes the most
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "line", self.line or self.route)
+        force_setattr(self, "line", self.line or self.route)
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
-        object.__setattr__(self, "names_refusals", named)
-        object.__setattr__(self, "within", inf if self.total is None else self.total)
-        object.__setattr__(self, "max_attempts", self.retry.max_attempts or self._enough())
-        object.__setattr__(self, "input_tokens", self._input_tokens() if self.makes == "embeddings" else None)
+        force_setattr(self, "names_refusals", named)
+        force_setattr(self, "within", inf if self.total is None else self.total)
+        force_setattr(self, "max_attempts", self.retry.max_attempts or self._enough())
+        force_setattr(self, "input_tokens", self._input_tokens() if self.makes == "embeddings" else None)
 
     def _input_tokens(self) -> int | None:
         """Return the tokens that an input may have; None where a target has no known limit."""

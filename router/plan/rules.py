@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -67,8 +66,7 @@ class AcceptRules(msgspec.Struct, frozen=True, kw_only=True):
     valid_json: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRules:
+class RetryRules(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one request's attempts; waits in seconds, the budget as a share of the route's requests.
 
     `first` says who is tried first after a failure. `max_attempts` is what is written; None leaves it to the chain
@@ -84,8 +82,7 @@ class RetryRules:
     budget: float = BUILT_IN["retry"]["budget"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HedgeRules:
+class HedgeRules(msgspec.Struct, frozen=True, kw_only=True):
     """When a second target is called beside a slow one: after so many seconds, or the target's own 95th percentile;
     at most `max` further ones for a request, and for a share `budget` of the route's requests."""
 
@@ -94,8 +91,7 @@ class HedgeRules:
     budget: float = BUILT_IN["hedge"]["budget"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerRules:
+class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
     """When a breaker opens and closes, in seconds and fractions; the names are those of routes.yaml."""
 
     window: float = BUILT_IN["breaker"]["window"]
@@ -110,8 +106,7 @@ class BreakerRules:
     slow_rate: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """Rates, of which all hold side by side, and calls at the same time; None is no limit."""
 
     requests: tuple[Allowance, ...] | None = None
@@ -119,8 +114,7 @@ class Limits:
     in_flight: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmbedRules:
+class EmbedRules(msgspec.Struct, frozen=True, kw_only=True):
     """What a target that makes embeddings can do (`providers.embeddings.EmbeddingLimits`). `space` is whose vectors it
     makes: those of one space can be compared, and no others.
     """
@@ -133,8 +127,7 @@ class EmbedRules:
     max_request_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchRules:
+class BatchRules(msgspec.Struct, frozen=True, kw_only=True):
     """How inputs become calls: an input waits so many seconds for others (None: not at all), of which `most` share a
     call; `parallel` calls of one request run at a time.
     """
@@ -144,8 +137,7 @@ class BatchRules:
     parallel: int = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowRules:
+class ShadowRules(msgspec.Struct, frozen=True, kw_only=True):
     """Who gets copies of a share of a route's requests (0 to 1), so many at a time at most, and what they may cost."""
 
     to: str
@@ -160,8 +152,7 @@ class ShadowRules:
         return f"{format_percent(self.share)} to {self.to}{spends}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedRules:
+class SharedRules(msgspec.Struct, frozen=True, kw_only=True):
     """What processes share, and over which server; times in seconds, the names are those of routes.yaml."""
 
     url: str

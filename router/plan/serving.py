@@ -188,7 +188,7 @@ def serving_of(file: RoutesFile, routes_by_name: RouteNames, required: Mapping[s
         routes_by_name: the further names of the file's routes.
         required: what clients' keys require, by the client's name.
     """
-    config = file.serve or ServeConfig()
+    config = file.serve or ServeConfig.model_construct()
     shares_limits = file.shared is not None and "limits" in file.shared.share
     clients = {}
     for name, written in config.keys.items():
@@ -261,7 +261,7 @@ def _part_of(limits: Limits, workers: int, *, of_rates: bool) -> Limits:
     """Return what each of so many processes may let through that know nothing of each other, but perhaps of rates."""
     in_flight = limits.in_flight
     if not of_rates:
-        return replace(limits, in_flight=None if in_flight is None else max(1, in_flight // workers))
+        return Limits(limits.requests, limits.tokens, None if in_flight is None else max(1, in_flight // workers))
     return Limits(
         None if limits.requests is None else tuple(_part(rate, workers) for rate in limits.requests),
         None if limits.tokens is None else tuple(_part(rate, workers) for rate in limits.tokens),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import force_setattr
 
 from providers.settings import ProviderSettings
 from providers.types import ModelCapabilities, PromptCache, Timeout
@@ -22,8 +24,7 @@ OF_CALLERS = " (callers' keys)"  # behind the name under which calls with keys o
 NEEDS = ("tools", "vision", "json_schema", "streaming", "audio", "files", "server_tools", "logprobs")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Key:
+class Key(msgspec.Struct, frozen=True, eq=False):
     """One API key of a provider, with the settings of its connection.
 
     `identity` stands for all that shapes the connection, the key among it. `number` is its place in the provider's
@@ -37,8 +38,7 @@ class Key:
     share_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One model at one provider, with all that an attempt needs to know.
 
     `ref` is the model's name in the file, or `provider/model-id`; `name` tells apart where a route gives it params of
@@ -60,59 +60,60 @@ class Target:
     provider: str
     model: str
     weight: float = 1.0
-    params: Mapping[str, Any] = field(default_factory=dict)
-    timeout: Timeout = field(default_factory=Timeout)
-    usual: Timeout = field(default_factory=Timeout)
-    retry: RetryRules = field(default_factory=RetryRules)
+    params: Mapping[str, Any] = {}
+    timeout: Timeout = Timeout()
+    usual: Timeout = Timeout()
+    retry: RetryRules = RetryRules()
     connect: float | Literal["off"] | None = None
-    capabilities: ModelCapabilities = field(default_factory=ModelCapabilities)
+    capabilities: ModelCapabilities = ModelCapabilities()
     disabled: bool = False
     account: str = ""
     keys: tuple[Key, ...] = ()
-    breaker: BreakerRules = field(default_factory=BreakerRules)
+    breaker: BreakerRules = BreakerRules()
     key_breaker: BreakerRules | None = None  # of its keys, where a route says something else of the target
-    limits: Limits = field(default_factory=Limits)
-    key_limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
+    key_limits: Limits = Limits()
     budget: Budget | None = None
     embeds: EmbedRules | None = None
     prompt_cache: PromptCache | None = None
     errors: tuple[ErrorRule, ...] = ()
-    labels: Labels = field(default_factory=dict)
+    labels: Labels = {}
     barred: str = ""
     holder: str = ""
 
-    identity: str = field(init=False)
-    state_id: str = field(init=False)  # what its breaker, holds and latency are kept by
-    limits_id: str = field(init=False)  # and its model's limits
-    model_identity: str = field(init=False)
-    share_id: str = field(init=False)  # the model with the keys, as `Key.share_id`; "" where it is not shared
-    lacks: frozenset[str] = field(init=False)  # what it is known not to do
-    serves_up_to: float = field(init=False)  # tokens of any prompt; -1 where it depends on more than that
-    is_own: bool = field(init=False)  # it is called with a caller's own key
-    adds: bool = field(init=False)  # more goes into its requests than its model
+    # Made of the others.
+    identity: str = ""
+    state_id: str = ""  # what its breaker, holds and latency are kept by
+    limits_id: str = ""  # and its model's limits
+    model_identity: str = ""
+    share_id: str = ""  # the model with the keys, as `Key.share_id`; "" where it is not shared
+    lacks: frozenset[str] = frozenset()  # what it is known not to do
+    serves_up_to: float = -1  # tokens of any prompt; -1 where it depends on more than that
+    is_own: bool = False  # it is called with a caller's own key
+    adds: bool = False  # more goes into its requests than its model
 
     def __post_init__(self) -> None:
         # Made once: every request asks for it many times.
         account = self.account or self.provider
-        object.__setattr__(self, "ref", self.ref or self.name)
-        object.__setattr__(self, "model_identity", f"{account}/{self.model}")
+        force_setattr(self, "ref", self.ref or self.name)
+        force_setattr(self, "model_identity", f"{account}/{self.model}")
         variant = f"~{digest(sorted_params(self.params))}" if self.params else ""
-        object.__setattr__(self, "is_own", self.holder != "")
+        force_setattr(self, "is_own", self.holder != "")
         adds = bool(self.params) or self.connect is not None or self.prompt_cache is not None
-        object.__setattr__(self, "adds", adds)
-        object.__setattr__(self, "identity", f"{account}{variant}/{self.model}")
+        force_setattr(self, "adds", adds)
+        force_setattr(self, "identity", f"{account}{variant}/{self.model}")
         held = f"@{self.holder}" if self.holder else ""
-        object.__setattr__(self, "state_id", self.identity + held)
-        object.__setattr__(self, "limits_id", self.model_identity + held)
+        force_setattr(self, "state_id", self.identity + held)
+        force_setattr(self, "limits_id", self.model_identity + held)
         lacks = frozenset(need for need in NEEDS if getattr(self.capabilities, need) is False)
-        object.__setattr__(self, "lacks", lacks)
+        force_setattr(self, "lacks", lacks)
         window = self.capabilities.context_window
         most = -1 if self.disabled or lacks or self.barred else inf if window is None else window
-        object.__setattr__(self, "serves_up_to", most)
+        force_setattr(self, "serves_up_to", most)
         shared = sorted(key.share_id for key in self.keys)
-        object.__setattr__(self, "share_id", digest([*shared, self.model]) if shared and all(shared) else "")
+        force_setattr(self, "share_id", digest([*shared, self.model]) if shared and all(shared) else "")
         if not self.keys:
-            object.__setattr__(self, "keys", (Key(account),))
+            force_setattr(self, "keys", (Key(account),))
 
     @property
     def breaker_of_keys(self) -> BreakerRules:

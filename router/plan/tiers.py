@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from providers.errors import ErrorCode
 from providers.types import Requirement
@@ -16,8 +18,7 @@ from router.plan.target import Target
 Make: TypeAlias = Callable[[TargetRef, tuple[str, ...], tuple[Requirement, ...]], Target]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where in a chain tiers are added. `chains` are the routes among the targets that lead there, the outermost
     first; the rest is as in `Tier`.
     """
@@ -101,7 +102,9 @@ class TierMaker:
                 steps = (step,)
             targets = tuple(target for tier in self.tiers[before:] for target in tier.targets)
             tiers = range(before, len(self.tiers))
-            branches.append(Branch(ref.model, ref.weight, steps, tiers, targets, self._file.is_route(ref.model)))
+            weighed = Target(name=ref.model, provider="", model=ref.model, weight=ref.weight)
+            is_route = self._file.is_route(ref.model)
+            branches.append(Branch(ref.model, ref.weight, steps, tiers, targets, is_route, weighed))
             highest = max(highest, after)
         draw = Draw(tuple(branches), balance, place.on, place.gate, mark)
         self.draws.append(draw)

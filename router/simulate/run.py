@@ -12,6 +12,8 @@ from itertools import count as numbers
 from random import Random
 from typing import Any
 
+from msgspec import structs
+
 from providers.errors import ErrorCode, ProviderError
 from router.cache.store import MEMORY_ONLY
 from router.config.schema import CacheStore
@@ -379,5 +381,7 @@ def _without_disk(plan: Plan) -> Plan:
     """The plan with its answers kept in memory: a simulation leaves no trace, and no real answer gets into it. What is
     counted is what callers get: nothing is copied for a shadow.
     """
-    chains = {name: replace(chain, shadow=None) if chain.shadow else chain for name, chain in plan.chains.items()}
+    chains = {
+        name: structs.replace(chain, shadow=None) if chain.shadow else chain for name, chain in plan.chains.items()
+    }
     return replace(plan, chains=chains, file=plan.file.model_copy(update={"cache": CacheStore(path=MEMORY_ONLY)}))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from math import inf
 from typing import Protocol
+
+import msgspec
 
 from router.plan.rules import BreakerRules, Limits
 from router.plan.target import Key
@@ -108,8 +109,7 @@ class TargetState(Guard):
         return self.held_until if pacing is None else max(self.held_until, pacing.held_until)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """Why a target gets no call now, and until when (the loop's time; infinity where nobody knows)."""
 
     reason: str

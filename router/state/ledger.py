@@ -18,10 +18,11 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, suppress
-from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from providers import forks
 from providers.threads import in_thread
