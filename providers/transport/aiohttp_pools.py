@@ -315,7 +315,10 @@ class HttpConnection(ResponseHandler):
         if self.transport is not None:
             self.transport.close()
         told = error if isinstance(error, HttpProcessingError) else HttpProcessingError()
-        self.set_exception(HttpProcessingError(code=told.code, message=told.message, headers=told.headers), error)
+        failure = HttpProcessingError(code=told.code, message=told.message, headers=told.headers)
+        self.set_exception(failure, error)
+        if self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(failure, error)  # else its reader would wait for ever
 
 
 def _reader(transport: asyncio.BaseTransport) -> Any:

@@ -140,6 +140,30 @@ async def test_what_comes_before_it_was_asked_for_is_the_answer() -> None:
         await http.aclose()
 
 
+async def test_a_body_that_goes_on_as_no_http_ends_there() -> None:
+    """What came before is given, and nobody waits for more."""
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n")
+        await begun.wait()
+        writer.write(b"1\r\n}\r\nno size\r\n")
+        await reader.read()
+
+    begun = asyncio.Event()
+    async with serving(break_off) as server, asyncio.timeout(60):
+        http = client(server.url)
+        answer = await http.open("POST", "/chat", b"{}")
+        came = await answer.read_some()
+        begun.set()
+        with pytest.raises(ProviderError) as caught:
+            while data := await answer.read_some():
+                came += data
+        await answer.aclose()
+        await http.aclose()
+    assert came == b"{}"
+    assert (caught.value.code, caught.value.phase) == (ErrorCode.PROTOCOL_ERROR, "read")
+
+
 async def test_what_comes_between_two_requests_answers_neither() -> None:
     """Some balancers send 408 on a connection that was silent for long."""
     said = asyncio.Event()
