@@ -22,7 +22,7 @@ from providers.embeddings import (
 from providers.errors import ErrorCode, ProviderError
 from providers.foreign import failure_of
 from providers.spelling import did_you_mean
-from providers.timeouts import bounded
+from providers.timeouts import Bounds
 from providers.vectors import is_finite
 from router.engine.attempt import apply_quota
 from router.engine.context import RequestContext
@@ -197,13 +197,9 @@ async def _attempt(
     failed: ProviderError | None = None
     try:
         provider = context.providers.of(target, lease.key)
-        response = await bounded(
-            call(provider),
-            target.timeout if context.request.timeout is None else context.timeout_of(target),
-            provider=target.provider,
-            model=target.model,
-            deadline=context.deadline,
-        )
+        timeout = target.timeout if context.request.timeout is None else context.timeout_of(target)
+        with Bounds(timeout, provider=target.provider, model=target.model, deadline=context.deadline):
+            response = await call(provider)
         response = checked(response, provider)
     except Exception as error:
         failed = failure_of(error, lease.key.settings, provider=target.provider, model=target.model)
