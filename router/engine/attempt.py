@@ -186,7 +186,7 @@ def apply_quota(provider: Provider, target: Target, lease: Lease, context: Reque
         if not _reports_quota(type(provider)):
             return
         quota: RemainingQuota | None = cast(ReportsQuota, provider).remaining_quota(target.model)
-        if isinstance(quota, RemainingQuota):
+        if quota is not None and isinstance(quota, RemainingQuota):
             lease.apply_remaining(quota, context.clock())
     except Exception as error:
         harmless.note(error)

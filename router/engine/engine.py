@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import islice
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
 
 Request = TypeVar("Request", CompletionRequest, EmbeddingRequest, RerankRequest)
 
+# What a request says of itself and of who answers it: one question for all, since most say nothing.
+_of_itself = attrgetter("caller", "user", "end_user", "tags", "routing", "timeout")
+_NOTHING = (None,) * 6
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
 _RESTRICTIONS = 1024  # chains kept, as calls and keys restrict them
 _AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
@@ -142,9 +146,11 @@ class Engine:
             if self.closed:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
-            trace.caller, trace.user = request.caller, request.user or request.end_user
-            if request.tags:
-                trace.tags = dict(request.tags)
+            says_more = _of_itself(request) != _NOTHING
+            if says_more:
+                trace.caller, trace.user = request.caller, request.user or request.end_user
+                if request.tags:
+                    trace.tags = dict(request.tags)
             chain = self.chain(route)
             if chain.route != route:
                 trace.asked, trace.route = route, chain.route
@@ -153,9 +159,9 @@ class Engine:
             if chain.rules:
                 facts = RequestFacts(request, streaming=streaming, clock=self.wall_clock)
                 chain, trace.rule = decided(chain, facts)
-            if request.routing is not None or request.timeout is not None:
+            if says_more and (request.routing is not None or request.timeout is not None):
                 trace.of_call = said_by_call(request)
-            if request.routing is not None or self.plan.serving.required:
+            if says_more or self.plan.serving.required:
                 chain = self._as_asked(chain, request.routing, request.caller)
             return chain, request, trace
         except Exception as error:

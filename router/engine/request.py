@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -34,6 +35,9 @@ from router.plan.target import Target
 Messages = MessagesLike
 Ready = TypeVar("Ready", CompletionRequest, EmbeddingRequest, RerankRequest)
 
+# What asks more of a target than words.
+_asked = attrgetter("tools", "response_format", "server_tools", "modalities", "logprobs", "top_logprobs", "audio")
+_NOTHING = _asked(CompletionRequest(model="", messages=()))
 _NO_KINDS: frozenset[type] = frozenset()  # of parts
 _OF_ROUTER = {"model", "messages", "native", "answer_type", "routing"}
 _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - _OF_ROUTER
@@ -173,9 +177,8 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
         max_tokens=request.max_tokens,
         affinity=partial(_affinity, request),
     )
-    more = request.tools or request.response_format is not None or request.server_tools or request.modalities or kinds
-    if not (more or request.logprobs or request.top_logprobs or request.audio is not None):
-        return needs  # as most are
+    if _asked(request) == _NOTHING and not kinds:  # as most are: one question for all
+        return needs
     return replace(
         needs,
         tools=bool(request.tools),
