@@ -169,7 +169,10 @@ class Bounds:
         stretched: Callable[[], float] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._timeout, self._provider, self._model, self._stretched = timeout, provider, model, stretched
+        self._timeout = timeout
+        self._provider = provider
+        self._model = model
+        self._stretched = stretched
         now, answer = loop.time(), timeout.answer
         until = _total(timeout, now) if deadline is None else deadline
         if answer is None or now + answer > until:

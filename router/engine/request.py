@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
@@ -23,7 +22,6 @@ from providers.coerce import (
 )
 from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
 from providers.parts import is_text
-from providers.prompt_cache import conversation
 from providers.spelling import did_you_mean
 from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, ServerTool
 from providers.validation import validate, validate_prompt
@@ -175,7 +173,7 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
         least_tokens=size // 8,
         prompt_tokens=size // 4 + 4,
         max_tokens=request.max_tokens,
-        affinity=partial(_affinity, request),
+        request=request,
     )
     if _asked(request) == _NOTHING and not kinds:  # as most are: one question for all
         return needs
@@ -200,13 +198,6 @@ def _reads_files(request: CompletionRequest) -> bool:
 def speaks(provider: Provider, target: Target, request: CompletionRequest, protocol: str) -> bool:
     """Say whether a target takes its client's own body, in this protocol."""
     return isinstance(provider, SpeaksProtocol) and provider.wire(replace(request, model=target.model)) == protocol
-
-
-def _affinity(request: CompletionRequest) -> bytes:
-    """Return what keeps requests at one target, where their prompts are in the vendor's cache: the caller's word, else
-    how their conversation begins.
-    """
-    return (conversation(request) if request.affinity is None else request.affinity).encode()
 
 
 def connecting(request: AnyRequest, target: Target) -> dict[str, float | Literal["off"]] | None:

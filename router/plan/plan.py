@@ -131,13 +131,17 @@ class Chain:
     line: str = ""  # what its balancers are kept by: the route, and of a chain that a rule leads to which
     excluded: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     required: tuple[Requirement, ...] = ()
+    places: tuple[tuple[str, int, str], ...] = field(init=False)  # of each tier: what its balancer is kept by
     within: float = field(init=False)  # seconds that a request has: its `total`, infinity where there is none
     names_refusals: bool = field(init=False)  # whether a tier takes over after refusals
     max_attempts: int = field(init=False)  # of one request
     input_tokens: int | None = field(init=False)  # of an input of embeddings, at the target that takes the most
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "line", self.line or self.route)
+        line = self.line or self.route
+        object.__setattr__(self, "line", line)
+        places = tuple((line, index, tier.balance) for index, tier in enumerate(self.tiers))
+        object.__setattr__(self, "places", places)
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
         object.__setattr__(self, "names_refusals", named)
         object.__setattr__(self, "within", inf if self.total is None else self.total)
