@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 # Moves from one file to another. Some of them are what carries HTTP: without aiohttp's sessions a call costs half of
 # what it did, and goes five times more between the two files that do their work. Five more ask what of files, of tools,
 # of large parts and of labels is to be kept, which most requests have none of.
-MOST = {"a plain call": 68, "a cache miss": 90}
+MOST = {"a plain call": 74, "a cache miss": 96}
 
 
 @pytest.mark.slow

@@ -56,8 +56,7 @@ if TYPE_CHECKING:
 Request = TypeVar("Request", CompletionRequest, EmbeddingRequest, RerankRequest)
 
 # What a request says of itself and of who answers it: one question for all, since most say nothing.
-_of_itself = attrgetter("caller", "user", "end_user", "tags", "routing", "timeout")
-_NOTHING = (None,) * 6
+_of_itself, _NOTHING = attrgetter("caller", "user", "end_user", "tags", "routing", "timeout"), (None,) * 6
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
 _RESTRICTIONS = 1024  # chains kept, as calls and keys restrict them
 _AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
@@ -205,7 +204,10 @@ class Engine:
             elsewhere = kept_elsewhere(chain, request, lambda target: self.providers.of(target, None))
             if elsewhere:
                 needs = replace(needs, excluded={**needs.excluded, **elsewhere})
-        return self.context_of(chain, request, needs, trace, acceptance=acceptance_of(chain, request, self.accept))
+        acceptance = None  # as nearly always
+        if self.accept is not None or chain.accept is not None or request.answer_type is not None:
+            acceptance = acceptance_of(chain, request, self.accept)
+        return self.context_of(chain, request, needs, trace, acceptance=acceptance)
 
     def context_of(
         self,
@@ -343,9 +345,8 @@ class Engine:
     # --- a new plan, a new loop, the end
 
     def adopt(self, plan: Plan) -> tuple[str, ...]:
-        """Let a new plan take over, in one step; what it no longer has ends with its last call.
-
-        Gives what people should know of it besides the plan's own differences.
+        """Let a new plan take over, in one step; what it no longer has ends with its last call. Gives what people
+        should know of it besides the plan's own differences.
         """
         self.plan = plan
         return tuple(note for adopt in self.adopters for note in adopt(plan) or ())
