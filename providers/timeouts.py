@@ -183,8 +183,8 @@ class Bounds:
         if alarm is None or alarm.loop() is not loop:
             alarm = _of_thread.alarm = _Alarm(loop)
         self._alarm = alarm
-        alarm.bounds[self] = None
         self.watch(loop, until)
+        alarm.bounds[self] = None
 
     def watch(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         """The current task waits from now on, until then at most (the loop's time)."""
