@@ -28,7 +28,7 @@ def test_a_call_moves_between_files_seldom() -> None:
     assert {what for what, moves in found.items() if moves > MOST[what]} == set(), found
 
 
-MOST_BYTECODES = 5100  # 4,760 with Python 3.11
+MOST_BYTECODES = 4900  # 4,606 with Python 3.11
 
 
 @pytest.mark.slow

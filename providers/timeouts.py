@@ -50,28 +50,9 @@ def is_shorter(timeout: Timeout, usual: Timeout, name: str) -> bool:
 async def bounded(
     call: Awaitable[T], timeout: Timeout, *, provider: str, model: str, deadline: float | None = None
 ) -> T:
-    """Await a plain call within `answer` and `total`.
-
-    Args:
-        deadline: the loop's time at which `total` ends, when it began before this call.
-
-    Raises:
-        ProviderError: TIMEOUT with the phase that ran out.
-    """
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    end = _deadline(timeout, now, deadline)
-    until = inf if timeout.answer is None else now + timeout.answer
-    watchdog = _Watchdog(loop)
-    watchdog.watch(until if until < end else end)
-    try:
+    """Await a plain call within its `Bounds`."""
+    with Bounds(timeout, provider=provider, model=model, deadline=deadline):
         return await call
-    except asyncio.CancelledError:
-        if not watchdog.struck:
-            raise
-        raise _expired("answer" if until <= end else "total", timeout, provider, model) from None
-    finally:
-        watchdog.close()
 
 
 async def timed(
@@ -101,7 +82,7 @@ async def timed(
     loop = asyncio.get_running_loop()
     clock, following = loop.time, aiter(chunks).__anext__
     since = clock()
-    end = _deadline(timeout, since, deadline)
+    end = _total(timeout, since) if deadline is None else deadline
     phase, limit = "first_token", inf if timeout.first_token is None else timeout.first_token
     longest = limit if limit < PATIENT else max(limit, KEPT_ALIVE)
     until = since + limit
@@ -111,17 +92,17 @@ async def timed(
         last = sign if heard is None else max(sign, heard())
         return min(end, max(until, min(since + longest, last + limit)))
 
-    watchdog = _Watchdog(loop, stretched)
+    bounds = Bounds(timeout, provider=provider, model=model, deadline=end, stretched=stretched)
     failed: ProviderError | None = None
     try:
         while True:
-            watchdog.watch(until if until < end else end)
+            bounds.watch(loop, until if until < end else end)
             try:
                 chunk = await following()
             except StopAsyncIteration:
                 return
             except asyncio.CancelledError:
-                if not watchdog.struck:
+                if not bounds.struck:
                     raise
                 over = stretched()
                 silence = clock() - since if over > until else None
@@ -131,7 +112,7 @@ async def timed(
                     raise
                 failed = failure(error)
                 break
-            watchdog.until = inf  # the consumer has its turn
+            bounds.until = inf  # the consumer has its turn
             if chunk.text or chunk.has_content:
                 yield chunk
                 if phase != "idle":
@@ -146,7 +127,7 @@ async def timed(
                 since += sign - given
                 until = since + limit
     finally:
-        watchdog.close()
+        bounds.close()
         close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()
@@ -154,47 +135,72 @@ async def timed(
         raise failed
 
 
-class _Watchdog:
-    """Cancels the task that waits for an answer or a chunk when its time is up.
+class Bounds:
+    """Bounds what the current task waits for: a plain call by `answer` and `total`, and inside `timed` each chunk.
 
-    While chunks come, moving the moment costs an assignment, where `asyncio.timeout` would set up and take down a timer
-    for each chunk.
+        with Bounds(timeout, provider=…, model=…):
+            answer = await call
+
+    When the time is up the task is cancelled. While chunks come, moving the moment costs an assignment, where
+    `asyncio.timeout` would set up and take down a timer for each chunk.
 
     Args:
+        deadline: the loop's time at which `total` ends, when it began before this call.
         stretched: asked when the time is up: gives the moment that it really ends.
 
     `until` is that moment; infinity while nothing is waited for.
+
+    Raises:
+        ProviderError: TIMEOUT with the phase that ran out.
     """
 
-    __slots__ = ("_alarm", "_cancelling", "_fired", "_loop", "_stretched", "_task", "until")
+    __slots__ = (
+        *("_alarm", "_cancelling", "_model", "_phase", "_provider", "_stretched", "_task", "_timeout"),
+        "until",
+    )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, stretched: Callable[[], float] | None = None) -> None:
-        self._loop = loop
-        self._alarm = _alarm_of(loop)
+    def __init__(
+        self,
+        timeout: Timeout,
+        *,
+        provider: str,
+        model: str,
+        deadline: float | None = None,
+        stretched: Callable[[], float] | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._timeout = timeout
+        self._provider = provider
+        self._model = model
         self._stretched = stretched
-        self._task: asyncio.Task[object] | None = None
-        self._cancelling = 0
-        self.until = inf
-        self._fired = False
-        self._alarm.watchdogs[self] = None
+        now, answer = loop.time(), timeout.answer
+        until = _total(timeout, now) if deadline is None else deadline
+        if answer is None or now + answer > until:
+            self._phase = "total"
+        else:
+            self._phase, until = "answer", now + answer
+        alarm = _of_thread.alarm
+        if alarm is None or alarm.loop() is not loop:
+            alarm = _of_thread.alarm = _Alarm(loop)
+        self._alarm = alarm
+        self.watch(loop, until)
+        alarm.bounds[self] = None
 
-    def watch(self, when: float) -> None:
+    def watch(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         """The current task waits from now on, until then at most (the loop's time)."""
-        task = self._task = asyncio.current_task(self._loop)  # which finds it faster than without its loop
-        assert task is not None, "chunks are awaited in a task"
+        task = asyncio.current_task(loop)  # which finds it faster than without its loop
+        assert task is not None, "calls and chunks are awaited in a task"
+        self._task: asyncio.Task[object] | None = task  # None once it was struck
         self._cancelling = task.cancelling()
         self.until = when
         if when < self._alarm.set_to:
-            self._alarm.set(self._loop, when)
+            self._alarm.set(loop, when)
 
     @property
     def struck(self) -> bool:
-        """Whether a cancellation that the task has just got is this one's, and no one else's."""
-        return self._fired and self._task is not None and self._task.uncancel() <= self._cancelling
-
-    def close(self) -> None:
-        self._task = None
-        self._alarm.watchdogs.pop(self, None)
+        """Whether a cancellation that the current task has just got is this one's, and no one else's."""
+        task = asyncio.current_task()
+        return self._task is None and task is not None and task.uncancel() <= self._cancelling
 
     def look(self, now: float) -> float:
         """Cancel the task if its time is up; gives when to look again, infinity where nothing is waited for."""
@@ -202,24 +208,36 @@ class _Watchdog:
             self.until = self._stretched()
         if now < self.until or self._task is None:
             return self.until
-        self._fired, self.until = True, inf
-        self._task.cancel()
+        task, self._task, self.until = self._task, None, inf
+        task.cancel()
         return inf
 
+    def close(self) -> None:
+        """The task waits no longer."""
+        self._alarm.bounds.pop(self, None)
 
-_MANY, _PAUSE = 1000, 0.001  # watchdogs, and seconds between two looks at so many, which take a tenth of that
+    def __enter__(self) -> None:
+        """All is set up already."""
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        self._alarm.bounds.pop(self, None)  # as `close` does, without its call
+        if isinstance(error, asyncio.CancelledError) and self.struck:
+            raise _expired(self._phase, self._timeout, self._provider, self._model) from None
+
+
+_MANY, _PAUSE = 1000, 0.001  # calls, and seconds between two looks at so many, which take a tenth of that
 
 
 class _Alarm:
-    """The one timer of a loop, for all its watchdogs: it goes off when the first of them may be due, and most are gone
+    """The one timer of a loop, for all its `Bounds`: it goes off when the first of them may be due, and most are gone
     by then. One each would cost a call a tenth of all that the router does for it.
     """
 
-    __slots__ = ("_timer", "loop", "set_to", "watchdogs")
+    __slots__ = ("_timer", "bounds", "loop", "set_to")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = ref(loop)
-        self.watchdogs: dict[_Watchdog, None] = {}  # in the order in which they came, as timers would be
+        self.bounds: dict[Bounds, None] = {}  # in the order in which they came, as timers would be
         self.set_to = inf  # when it goes off
         self._timer: asyncio.TimerHandle | None = None
 
@@ -233,29 +251,26 @@ class _Alarm:
     def _due(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer, self.set_to = None, inf
         now, soonest = loop.time(), inf
-        for watchdog in tuple(self.watchdogs):
+        for bounds in tuple(self.bounds):
             try:
-                soonest = min(soonest, watchdog.look(now))
+                soonest = min(soonest, bounds.look(now))
             except Exception as error:  # of whoever tells what was heard: the others are looked at all the same
                 harmless.note(error)
         if soonest < inf:
-            self.set(loop, max(soonest, now + len(self.watchdogs) // _MANY * _PAUSE))
+            self.set(loop, max(soonest, now + len(self.bounds) // _MANY * _PAUSE))
 
 
 _NO_CONTEXT = Context()  # the one in which it was set would be kept until it goes off
-_of_thread = local()
 
 
-def _alarm_of(loop: asyncio.AbstractEventLoop) -> _Alarm:
-    found: _Alarm | None = getattr(_of_thread, "alarm", None)
-    if found is None or found.loop() is not loop:
-        found = _of_thread.alarm = _Alarm(loop)
-    return found
+class _OfThread(local):
+    alarm: _Alarm | None = None
 
 
-def _deadline(timeout: Timeout, now: float, deadline: float | None) -> float:
-    if deadline is not None:
-        return deadline
+_of_thread = _OfThread()
+
+
+def _total(timeout: Timeout, now: float) -> float:
     return inf if timeout.total is None else now + timeout.total
 
 

@@ -12,7 +12,7 @@ from router.plan.target import Target
 from router.state.states import States
 
 
-class BalanceContext(msgspec.Struct, frozen=True, kw_only=True):
+class BalanceContext(msgspec.Struct, frozen=True):
     """What a balancer may look at when it picks a target.
 
     Args:

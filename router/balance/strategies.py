@@ -194,7 +194,7 @@ class Balancers(dict[tuple[str, int, str], Balancer]):
     def adopt(self, plan: Plan) -> None:
         """Forget the balancers of tiers that a new plan no longer has, or has with another strategy."""
         chains = [each for chain in plan.chains.values() for each in chain.variants]
-        kept = {(chain.line, index, tier.balance) for chain in chains for index, tier in enumerate(chain.tiers)}
+        kept = {place for chain in chains for place in chain.places}
         kept |= {(chain.line, draw.mark, draw.balance) for chain in chains for draw in chain.draws}
         for key in [key for key in self if key not in kept]:
             del self[key]

@@ -67,25 +67,28 @@ class Weighted:
         if targets is not self._targets:
             self._line_up(targets)
         growing = self._ask_again(is_eligible, context) if self._aside else []
-        while True:
+        ready, waiting = self._ready, self._waiting
+        while growing or ready or waiting:
             weight = self._weight + sum([turn.weight for turn in growing]) if growing else self._weight
-            if not (growing or self._ready or self._waiting):
-                return None
             time = self._time + 1.0 / weight
-            turn = self._next(growing, time)
+            while waiting and waiting[0][0] < time - _ROUNDING:
+                turn = heappop(waiting)[2]
+                heappush(ready, (turn.begin + 1.0 / turn.weight, turn.place, turn))
+            line = ready or waiting  # where nobody may begin, those who may soonest
+            turn = _first(growing, line, time) if growing else line[0][2]
             if turn.aside:
                 break
-            if not is_eligible(turn.target):
-                self._step_aside(turn)
-                continue
-            share = context.states.share(turn.target, context.now)
+            share = context.states.share(turn.target, context.now) if is_eligible(turn.target) else 0.0
+            heappop(line)
             if share >= 1.0:
-                self._take()
                 turn.begin += 1.0 / turn.weight
-                heappush(self._waiting, (turn.begin, turn.place, turn))
+                heappush(waiting, (turn.begin, turn.place, turn))
                 break
             self._step_aside(turn)
-            growing.append(self._with(turn, share))
+            if share > 0.0:
+                growing.append(self._with(turn, share))
+        else:
+            return None
         if growing:
             self._owe(growing, turn, time)
         self._time = time if time < _LONG else self._anew(time)
@@ -120,23 +123,7 @@ class Weighted:
         owed = {turn.target.name: (self._time - turn.begin) * turn.part for turn in in_line}
         return owed | {turn.target.name: turn.credit for turn in self._aside}
 
-    def _next(self, growing: list[_Turn], time: float) -> _Turn:
-        """Who is due first of those that may begin; where nobody may, who may soonest. It stays where it is."""
-        ready, waiting = self._ready, self._waiting
-        while waiting and waiting[0][0] < time - _ROUNDING:
-            turn = heappop(waiting)[2]
-            heappush(ready, (turn.begin + 1.0 / turn.weight, turn.place, turn))
-        first = ready or waiting
-        if not growing:
-            return first[0][2]
-        return min(growing if not first else [*growing, first[0][2]], key=lambda turn: _order(turn, time))
-
-    def _take(self) -> _Turn:
-        """Take the first in line out of it."""
-        return heappop(self._ready or self._waiting)[2]
-
     def _step_aside(self, turn: _Turn) -> None:
-        self._take()
         turn.credit = (self._time - turn.begin) * turn.part
         turn.aside = True
         insort(self._aside, turn, key=lambda waiting: waiting.place)
@@ -184,6 +171,11 @@ class Weighted:
         heapify(self._waiting)
         heapify(self._ready)
         return 0.0
+
+
+def _first(growing: list[_Turn], line: _Line, time: float) -> _Turn:
+    """Who is due first of those in line and of those whose weight grows."""
+    return min([*growing, line[0][2]] if line else growing, key=lambda turn: _order(turn, time))
 
 
 def _order(turn: _Turn, time: float) -> tuple[bool, float, int]:

@@ -12,7 +12,7 @@ from providers.base import ChunkStream, Provider, ReportsQuota
 from providers.errors import ErrorCode, ProviderError
 from providers.foreign import failure_of
 from providers.harmless import harmless
-from providers.timeouts import bounded, timed
+from providers.timeouts import Bounds, timed
 from providers.types import CompletionRequest, CompletionResponse, RemainingQuota, StreamChunk
 from router.engine.acceptance import Acceptance, within
 from router.engine.context import RequestContext
@@ -28,13 +28,9 @@ async def complete_once(context: RequestContext, target: Target, lease: Lease) -
     assert isinstance(request, CompletionRequest), "only those are answered so"
     try:
         provider = context.providers.of(target, lease.key)
-        response = await bounded(
-            provider.complete(for_target(request, target)),
-            target.timeout if request.timeout is None else context.timeout_of(target),
-            provider=target.provider,
-            model=target.model,
-            deadline=context.deadline,
-        )
+        timeout = target.timeout if request.timeout is None else context.timeout_of(target)
+        with Bounds(timeout, provider=target.provider, model=target.model, deadline=context.deadline):
+            response = await provider.complete(for_target(request, target))
         if not isinstance(response, CompletionResponse):
             raise TypeError(f"complete() gave {type(response).__name__} in place of a CompletionResponse")
     except Exception as error:
@@ -190,7 +186,7 @@ def apply_quota(provider: Provider, target: Target, lease: Lease, context: Reque
         if not _reports_quota(type(provider)):
             return
         quota: RemainingQuota | None = cast(ReportsQuota, provider).remaining_quota(target.model)
-        if isinstance(quota, RemainingQuota):
+        if quota is not None and isinstance(quota, RemainingQuota):
             lease.apply_remaining(quota, context.clock())
     except Exception as error:
         harmless.note(error)

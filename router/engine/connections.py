@@ -41,8 +41,12 @@ class ProviderPool:
         Raises:
             ProviderError: CANCELLED when all were closed.
         """
-        given = self._given.get(target.provider) if self._given and not target.is_own else None
-        return self.made(key or target.keys[0]) if given is None else given
+        key = key or target.keys[0]
+        provider = self._made.get(key.identity)
+        if provider is not None:
+            return provider
+        given = None if target.is_own else self._given.get(target.provider)
+        return self.made(key) if given is None else given
 
     def named(self, name: str, plan: Plan) -> Provider:
         """Return the provider of that name; of a pool of keys, the first key's."""

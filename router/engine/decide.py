@@ -38,13 +38,6 @@ from router.views.trace import Pause
 _ROUNDING = 1e-6  # seconds that are no wait: what is left of one by the rounding of floating point
 
 
-def first_call(context: RequestContext, progress: Progress) -> Call | None:
-    """Return the call that a request begins with, where its first tier has one to make now, as nearly always. Only when
-    it comes to nothing the walk is needed, which would cost each request 5 % of what the engine does.
-    """
-    return pick(context, progress, 0) if context.chain.steps is None else None
-
-
 def decide(context: RequestContext, progress: Progress, first: Call | None) -> Decision:
     """Walk along a chain, step by step; returns why the walk ended.
 
@@ -54,7 +47,7 @@ def decide(context: RequestContext, progress: Progress, first: Call | None) -> D
     The skips and waits go into the trace; the attempts are written by those who make them.
 
     Args:
-        first: the call that the request began with (`first_call`), which is the first step.
+        first: the call that the request began with, which is the first step.
     """
     end = None
     while end is None:

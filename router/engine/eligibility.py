@@ -128,7 +128,8 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
         tier_index: the number of the tier, from 0.
         beside: identities of targets that are under way.
     """
-    now, tier, needs = context.clock(), context.chain.tiers[tier_index], context.requirements
+    now, chain, needs = context.clock(), context.chain, context.requirements
+    tier = chain.tiers[tier_index]
 
     def is_eligible(target: Target) -> bool:
         if target.weight <= 0 or (progress.tried and not progress.may_try(target)) or target.identity in beside:
@@ -140,17 +141,21 @@ def pick(context: RequestContext, progress: Progress, tier_index: int, beside: C
                 return False
         refusal = None if context.spending is None else over_budget(context, target, now)
         if refusal is None:
-            without = progress.keys.get(target.identity, ()) if progress.keys else ()
-            refusal = context.states.refusal_for_target(target, needs.prompt_tokens, needs.max_tokens, now, without)
-        if refusal is None:
-            return True
+            prompt, most, keys = needs.prompt_tokens, needs.max_tokens, target.keys
+            if len(keys) == 1:
+                refusal = context.states.refusal_for_key(target, keys[0], prompt, most, now)
+            else:
+                without = progress.keys.get(target.identity, ())
+                refusal = context.states.refusal_for_target(target, prompt, most, now, without)
+            if refusal is None:
+                return True
         note_skip(context, progress, tier_index, target, (refusal.reason, refusal.message))
         return False
 
     if len(tier.targets) == 1:
         target = tier.targets[0] if is_eligible(tier.targets[0]) else None
     else:
-        balancer = context.balancers[context.chain.line, tier_index, tier.balance]
+        balancer = context.balancers[chain.places[tier_index]]
         target = balancer.pick(tier.targets, is_eligible, situation(context, now))
     if target is None:
         return None
@@ -172,14 +177,7 @@ def _key(context: RequestContext, target: Target, tier: Tier, without: Collectio
 def situation(context: RequestContext, now: float) -> BalanceContext:
     """Return what a balancer may look at now."""
     needs = context.requirements
-    return BalanceContext(
-        states=context.states,
-        now=now,
-        rng=context.rng,
-        prompt=needs.prompt_tokens,
-        max_tokens=needs.max_tokens,
-        affinity=needs.affinity,
-    )
+    return BalanceContext(context.states, now, context.rng, needs.prompt_tokens, needs.max_tokens, needs.affinity)
 
 
 def note_skip(

@@ -101,8 +101,7 @@ class Embedder:
         """Rank documents by how well they answer a query; raises RouteExhausted, ProviderError."""
         context = self._engine.context_of(chain, request, needs_of_documents(request), trace)
         with FailOver(context, rerank_once) as failover:
-            delivery = await failover.deliver()
-            return delivery.answered(delivery.value, delivery.at)
+            return failover.answered(await failover.deliver())
 
     # --- before anything is sent
 
@@ -198,8 +197,7 @@ class Embedder:
 
     async def _deliver(self, context: RequestContext) -> EmbeddingResponse:
         with FailOver(context, partial(embed_once, widths=self._widths)) as failover:
-            delivery = await failover.deliver()
-            return delivery.answered(delivery.value, delivery.at)
+            return failover.answered(await failover.deliver())
 
 
 def joined(responses: list[EmbeddingResponse], trace: Trace) -> EmbeddingResponse:

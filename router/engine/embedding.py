@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar, cast
 
 from msgspec.structs import replace
@@ -22,7 +22,7 @@ from providers.embeddings import (
 from providers.errors import ErrorCode, ProviderError
 from providers.foreign import failure_of
 from providers.spelling import did_you_mean
-from providers.timeouts import bounded
+from providers.timeouts import Bounds
 from providers.vectors import is_finite
 from router.engine.attempt import apply_quota
 from router.engine.context import RequestContext
@@ -39,7 +39,6 @@ Widths: TypeAlias = MutableMapping[tuple[str, int | None], int]  # of vectors, b
 _ROUTING = ROUTING - {"on_stream_break"}
 _FIELDS = (frozenset(EmbeddingRequest.__struct_fields__) | _ROUTING) - {"model", "inputs", "width", "routing"}
 _OF_RANKS = (frozenset(RerankRequest.__struct_fields__) | _ROUTING) - {"model", "query", "documents", "routing"}
-_LEADING = 1024  # characters of an input that decide where it goes
 
 
 # --- requests
@@ -97,7 +96,7 @@ def needs_of_inputs(request: EmbeddingRequest) -> Requirements:
         least_tokens=max(sizes) // 8 if not request.truncate else 0,
         prompt_tokens=sum(sizes) // 4 + len(sizes),
         max_tokens=0,
-        affinity=partial(_affinity, request.affinity, request.inputs[0]),
+        request=request,
     )
 
 
@@ -108,7 +107,7 @@ def needs_of_documents(request: RerankRequest) -> Requirements:
     return Requirements(
         prompt_tokens=sum(sizes) // 4 + len(sizes),
         max_tokens=0,
-        affinity=partial(_affinity, request.affinity, request.query),
+        request=request,
     )
 
 
@@ -116,12 +115,6 @@ def _bytes(text: Input) -> int:
     if not isinstance(text, str):
         return 4 * len(text)
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _affinity(own: str | None, first: Input) -> bytes:
-    if own is None:
-        own = first if isinstance(first, str) else repr(first)
-    return own[:_LEADING].encode("utf-8", "surrogatepass")
 
 
 # --- calls
@@ -197,13 +190,9 @@ async def _attempt(
     failed: ProviderError | None = None
     try:
         provider = context.providers.of(target, lease.key)
-        response = await bounded(
-            call(provider),
-            target.timeout if context.request.timeout is None else context.timeout_of(target),
-            provider=target.provider,
-            model=target.model,
-            deadline=context.deadline,
-        )
+        timeout = target.timeout if context.request.timeout is None else context.timeout_of(target)
+        with Bounds(timeout, provider=target.provider, model=target.model, deadline=context.deadline):
+            response = await call(provider)
         response = checked(response, provider)
     except Exception as error:
         failed = failure_of(error, lease.key.settings, provider=target.provider, model=target.model)

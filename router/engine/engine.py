@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import islice
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 Request = TypeVar("Request", CompletionRequest, EmbeddingRequest, RerankRequest)
 
+# What a request says of itself and of who answers it: one question for all, since most say nothing.
+_of_itself, _NOTHING = attrgetter("caller", "user", "end_user", "tags", "routing", "timeout"), (None,) * 6
 _DIRECT_CHAINS = 1024  # chains of `provider/model-id` names kept compiled, with what is remembered of their targets
 _RESTRICTIONS = 1024  # chains kept, as calls and keys restrict them
 _AT_A_TIME = 8  # of them that are looked at when another comes: those in use stay
@@ -142,9 +145,11 @@ class Engine:
             if self.closed:
                 raise RouterClosed("this router is closed")
             request = build(*asked)
-            trace.caller, trace.user = request.caller, request.user or request.end_user
-            if request.tags:
-                trace.tags = dict(request.tags)
+            says_more = _of_itself(request) != _NOTHING
+            if says_more:
+                trace.caller, trace.user = request.caller, request.user or request.end_user
+                if request.tags:
+                    trace.tags = dict(request.tags)
             chain = self.chain(route)
             if chain.route != route:
                 trace.asked, trace.route = route, chain.route
@@ -153,9 +158,9 @@ class Engine:
             if chain.rules:
                 facts = RequestFacts(request, streaming=streaming, clock=self.wall_clock)
                 chain, trace.rule = decided(chain, facts)
-            if request.routing is not None or request.timeout is not None:
+            if says_more and (request.routing is not None or request.timeout is not None):
                 trace.of_call = said_by_call(request)
-            if request.routing is not None or self.plan.serving.required:
+            if says_more or self.plan.serving.required:
                 chain = self._as_asked(chain, request.routing, request.caller)
             return chain, request, trace
         except Exception as error:
@@ -199,7 +204,10 @@ class Engine:
             elsewhere = kept_elsewhere(chain, request, lambda target: self.providers.of(target, None))
             if elsewhere:
                 needs = replace(needs, excluded={**needs.excluded, **elsewhere})
-        return self.context_of(chain, request, needs, trace, acceptance=acceptance_of(chain, request, self.accept))
+        acceptance = None  # as nearly always
+        if self.accept is not None or chain.accept is not None or request.answer_type is not None:
+            acceptance = acceptance_of(chain, request, self.accept)
+        return self.context_of(chain, request, needs, trace, acceptance=acceptance)
 
     def context_of(
         self,
@@ -337,9 +345,8 @@ class Engine:
     # --- a new plan, a new loop, the end
 
     def adopt(self, plan: Plan) -> tuple[str, ...]:
-        """Let a new plan take over, in one step; what it no longer has ends with its last call.
-
-        Gives what people should know of it besides the plan's own differences.
+        """Let a new plan take over, in one step; what it no longer has ends with its last call. Gives what people
+        should know of it besides the plan's own differences.
         """
         self.plan = plan
         return tuple(note for adopt in self.adopters for note in adopt(plan) or ())

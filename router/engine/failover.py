@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
 from providers.errors import ErrorCode, ProviderError, SignalboxError
@@ -20,8 +19,8 @@ from providers.types import CompletionResponse
 from router.cleanup import to_the_end
 from router.engine.attempt import complete_once
 from router.engine.context import RequestContext
-from router.engine.decide import decide, first_call, hedge_after
-from router.engine.eligibility import Progress, is_final, next_try
+from router.engine.decide import decide, hedge_after
+from router.engine.eligibility import Progress, is_final, next_try, pick
 from router.engine.paid import Answer, cost_of, with_routing_info
 from router.engine.steps import Call, Decision, End, Failed, Outcome, Slow, Step
 from router.engine.waiting import admitted, afford, wait
@@ -35,57 +34,6 @@ P = ParamSpec("P")
 AttemptCall: TypeAlias = Callable[[RequestContext, Target, Lease], Awaitable[T]]
 
 
-class Delivery(msgspec.Struct, Generic[T], eq=False):
-    """What a target delivered. It reports its outcome once, to the lease, the trace and the figures.
-
-    `value` is the answer, or the stream with its first content at hand; `at` is the loop's time when it came.
-    """
-
-    _context: RequestContext
-    call: Call
-    lease: Lease
-    value: T
-    at: float
-
-    def answered(self, response: Answer, now: float, first: float | None = None) -> Answer:
-        """Report that the answer is whole; returns it with what the router knows about it.
-
-        Args:
-            first: of a stream, the seconds from the call to its first content.
-        """
-        context, lease, target = self._context, self.lease, self.call.target
-        told, response = response.cost, with_routing_info(response, context, target)
-        context.trace.seconds = now - context.began
-        try:  # as `_harmlessly` does, without its calls: every answer comes here
-            lease.succeeded(now, response, plain=first is None, told=told)
-        except Exception as error:
-            harmless.note(error)
-        try:
-            context.token_counts.learn(target, context.request, response.usage)
-        except Exception as error:
-            harmless.note(error)
-        if response.left_out or told is not None:
-            context.trace.note(left_out=response.left_out, told_cost=told)
-        if context.permit is not None:
-            _harmlessly(context.permit.answered, response.usage, now)
-        own = response.cost if len(context.trace.entries) == 1 else cost_of(target, response.usage)
-        own = own if told is None else told
-        try:
-            context.recorder.answered(target, lease.started, now, response, own, first)
-        except Exception as error:
-            harmless.note(error)
-        return response
-
-    def broke(self, error: ProviderError) -> None:
-        """Report that the stream broke after its first content."""
-        _report_failure(self._context, self.call, self.lease, error)
-
-    def abandoned(self, partial: CompletionResponse | None = None) -> None:
-        """Report that the caller went away after so much of the answer, unless the outcome was reported already."""
-        if self.lease.is_open:
-            _harmlessly(self.lease.cancelled, self._context.clock(), partial)
-
-
 def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -> None:
     """Call what learns, counts or settles: whatever becomes of that, the request goes on."""
     try:
@@ -97,21 +45,30 @@ def _harmlessly(report: Callable[P, object], *args: P.args, **named: P.kwargs) -
 async def complete(context: RequestContext) -> CompletionResponse:
     """Get one whole answer from the vendors of a chain; raises RouteExhausted, ProviderError."""
     with FailOver(context, complete_once) as failover:
-        delivery = await failover.deliver()
-        return delivery.answered(delivery.value, delivery.at)
+        return failover.answered(await failover.deliver())
 
 
 class FailOver(Generic[T]):
     """Tries targets in the order of `decide` until one delivers; goes on from there when what it delivered breaks.
 
-    A context manager: what leaves it as an exception is how the request ended.
+    A context manager: what leaves it as an exception is how the request ended. What is delivered is the answer, or the
+    stream with its first content at hand; what becomes of that is reported once, to lease, trace and figures.
 
     Args:
         attempt: makes one call, bounded by the context's deadline.
         discard: what becomes of a delivery that came too late, when another target was faster.
+
+    `lease` is that of who delivered last.
     """
 
-    __slots__ = ("_attempt", "_context", "_discard", "_error", "_opening", "_progress", "_refused", "_served", "_walk")
+    lease: Lease
+    _served: Call  # which delivered last
+    _delivered: float  # when it did, on the loop's clock
+    # Of few requests, so that the others need not set them:
+    _opening: Call | None = None  # the call that the request began with
+    _walk: Decision | None = None  # made when that came to nothing
+    _error: ProviderError | None = None
+    _refused: CompletionResponse | None = None  # the last answer that was not taken
 
     def __init__(
         self,
@@ -123,14 +80,9 @@ class FailOver(Generic[T]):
         self._attempt = attempt
         self._discard = discard
         self._progress = Progress()
-        self._opening: Call | None = None  # the call that the request began with
-        self._walk: Decision | None = None  # made when that came to nothing
-        self._error: ProviderError | None = None
-        self._refused: CompletionResponse | None = None  # the last answer that was not taken
-        self._served: Call | None = None
+        context.retry_budget.request(context.began)
 
     def __enter__(self) -> Self:
-        self._context.retry_budget.request(self._context.began)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
@@ -149,7 +101,7 @@ class FailOver(Generic[T]):
             give_trace(error, context.trace)
             _harmlessly(context.recorder.failed, error, now)
 
-    async def deliver(self, broken: ProviderError | None = None) -> Delivery[T]:
+    async def deliver(self, broken: ProviderError | None = None) -> T:
         """Return what the next target delivers.
 
         Args:
@@ -160,17 +112,21 @@ class FailOver(Generic[T]):
             ProviderError: the caller's own mistake, which no target can mend.
         """
         context = self._context
-        self._error = broken
         if broken is not None:
+            self._error = broken
             context.begin_anew()
         elif context.limits is not None:
             context.permit = await admitted(context, context.limits)
         if context.spending is not None:
             await afford(context)
         try:
-            if broken is None:
-                self._opening = first_call(context, self._progress)
-            step = self._next(Failed(broken, self._served)) if broken else self._opening or self._next(None)
+            if broken is not None:
+                step = self._next(Failed(broken, self._served))
+            else:
+                # Only when this comes to nothing the walk is needed, which would cost each request 5 % of what the
+                # engine does.
+                self._opening = pick(context, self._progress, 0) if context.chain.steps is None else None
+                step = self._opening or self._next(None)
             while True:
                 if not isinstance(step, Call):
                     step = self._next(await wait(step, context))
@@ -178,19 +134,19 @@ class FailOver(Generic[T]):
                 after = None if context.chain.hedge is None else hedge_after(context, step.target)
                 if after is not None:
                     ended = await self._race(step, after)
-                else:  # here: one coroutine more would cost each call 1 % of what the router does
-                    lease = _begin(step, context)
-                    try:
-                        ended = self._won(step, lease, await self._attempt(context, step.target, lease))
-                    except ProviderError as failure:
-                        ended = self._failed(step, lease, failure)
-                    except BaseException:
-                        self._given_up(step, lease)
-                        raise
-                if isinstance(ended, Delivery):
-                    self._served = ended.call
-                    return ended
-                step = self._next(ended)
+                    if not isinstance(ended, Failed):
+                        return ended
+                    step = self._next(ended)
+                    continue
+                lease = _begin(step, context)  # here: one coroutine more would cost each call 1 % of the router's work
+                try:
+                    return self._won(step, lease, await self._attempt(context, step.target, lease))
+                except ProviderError as failure:
+                    failed = self._failed(step, lease, failure)
+                except BaseException:
+                    self._given_up(step, lease)
+                    raise
+                step = self._next(failed)
         except StopIteration as end:
             raise self._exhausted(end.value) from self._error
 
@@ -208,7 +164,7 @@ class FailOver(Generic[T]):
         _harmlessly(lease.cancelled, now)
         _harmlessly(self._context.recorder.attempt_cancelled, call.target, now)
 
-    async def _race(self, first: Call, after: float) -> Delivery[T] | Failed:
+    async def _race(self, first: Call, after: float) -> T | Failed:
         """Make one attempt, and others beside it when it is slow; the first to deliver wins, the others are cancelled.
 
         Args:
@@ -216,18 +172,18 @@ class FailOver(Generic[T]):
         """
         racing: dict[asyncio.Task[T], tuple[Call, Lease]] = {}
         self._launch(first, racing)
-        ended: Failed | Delivery[T] | None = None
+        ended: T | Failed | None = None
         try:
             ended = await self._first(racing, after)
             return ended
         finally:
             # A cancelled request leaves no call behind either, nor a delivery that nobody has seen.
             if racing and await to_the_end(self._lose(racing)):
-                if isinstance(ended, Delivery):
+                if ended is not None and not isinstance(ended, Failed):
                     await to_the_end(self._drop(ended))
                 raise asyncio.CancelledError
 
-    async def _first(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]], after: float) -> Delivery[T] | Failed:
+    async def _first(self, racing: dict[asyncio.Task[T], tuple[Call, Lease]], after: float) -> T | Failed:
         """Return what the first to deliver delivers, or how the last one failed; it is taken out of the race."""
         patience: float | None = after
         while True:
@@ -253,10 +209,10 @@ class FailOver(Generic[T]):
                 self._given_up(call, lease)
                 raise
 
-    async def _drop(self, delivery: Delivery[T]) -> None:
-        delivery.abandoned()
+    async def _drop(self, delivered: T) -> None:
+        self.abandoned()
         if self._discard is not None:
-            await self._discard(delivery.value)
+            await self._discard(delivered)
 
     def _launch(self, call: Call, racing: dict[asyncio.Task[T], tuple[Call, Lease]]) -> None:
         lease = _begin(call, self._context)
@@ -296,9 +252,10 @@ class FailOver(Generic[T]):
             if not task.cancelled() and task.exception() is None and self._discard is not None:
                 await self._discard(task.result())
 
-    def _won(self, call: Call, lease: Lease, delivered: T) -> Delivery[T]:
+    def _won(self, call: Call, lease: Lease, delivered: T) -> T:
         context, target, started = self._context, call.target, lease.started
         now, tier, trace, began = context.clock(), context.chain.tiers[call.tier], context.trace, context.began
+        self._served, self.lease, self._delivered = call, lease, now
         trace.seconds = now - began
         trace.entries.append(
             Attempt(
@@ -312,7 +269,49 @@ class FailOver(Generic[T]):
                 chain=tier.chain,
             )
         )
-        return Delivery(context, call, lease, delivered, now)
+        return delivered
+
+    # --- what becomes of what was delivered
+
+    def answered(self, response: Answer, now: float | None = None, first: float | None = None) -> Answer:
+        """Report that the answer is whole; returns it with what the router knows about it.
+
+        Args:
+            now: on the loop's clock; None where it was whole when it was delivered.
+            first: of a stream, the seconds from the call to its first content.
+        """
+        context, lease, target = self._context, self.lease, self._served.target
+        if now is None:
+            now = self._delivered
+        told = response.cost
+        response, paid = with_routing_info(response, context, target)
+        context.trace.seconds = now - context.began
+        try:  # as `_harmlessly` does, without its calls: every answer comes here
+            lease.succeeded(now, response, plain=first is None, told=told)
+        except Exception as error:
+            harmless.note(error)
+        try:
+            context.token_counts.learn(target, context.request, response.usage)
+        except Exception as error:
+            harmless.note(error)
+        if response.left_out or told is not None:
+            context.trace.note(left_out=response.left_out, told_cost=told)
+        if context.permit is not None:
+            _harmlessly(context.permit.answered, response.usage, now)
+        try:
+            context.recorder.answered(target, lease.started, now, response, paid, first)
+        except Exception as error:
+            harmless.note(error)
+        return response
+
+    def broke(self, error: ProviderError) -> None:
+        """Report that the stream broke after its first content."""
+        _report_failure(self._context, self._served, self.lease, error)
+
+    def abandoned(self, partial: CompletionResponse | None = None) -> None:
+        """Report that the caller went away after so much of the answer, unless the outcome was reported already."""
+        if self.lease.is_open:
+            _harmlessly(self.lease.cancelled, self._context.clock(), partial)
 
     def _failed(self, call: Call, lease: Lease, failure: ProviderError) -> Failed:
         self._error = failure

@@ -4,22 +4,27 @@ clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 
 import msgspec
 
+from providers.embeddings import AnyRequest, EmbeddingRequest
 from providers.errors import ErrorCode
+from providers.prompt_cache import conversation
+from providers.types import CompletionRequest
 from router.errors import falls_back
 from router.plan.plan import Draw, Tier
 from router.plan.target import NEEDS, Target
+
+_LEADING = 1024  # characters of an input that decide where it goes
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks of a target.
 
-    `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is. `affinity` gives what keeps
-    requests at one target. `excluded` are the names of targets that don't come into question, each with the reason
-    and a message: they cannot be told what is asked, or the call leaves them out.
+    `least_tokens` is a lower bound of the prompt's size, `prompt_tokens` about what it is. `excluded` are the names of
+    targets that don't come into question, each with the reason and a message: they cannot be told what is asked, or the
+    call leaves them out.
     """
 
     tools: bool = False
@@ -33,8 +38,23 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     least_tokens: int = 0
     prompt_tokens: int = 0
     max_tokens: int | None = None
-    affinity: Callable[[], bytes] = bytes
     excluded: Mapping[str, tuple[str, str]] = {}
+    request: AnyRequest | None = None
+
+    def affinity(self) -> bytes:
+        """Return what keeps requests at one target, where their prompts are in the vendor's cache: the caller's word,
+        else how they begin.
+        """
+        request = self.request
+        if request is None:
+            return b""
+        if isinstance(request, CompletionRequest):
+            return (conversation(request) if request.affinity is None else request.affinity).encode()
+        said = request.affinity
+        if said is None:
+            first = request.inputs[0] if isinstance(request, EmbeddingRequest) else request.query
+            said = first if isinstance(first, str) else repr(first)
+        return said[:_LEADING].encode("utf-8", "surrogatepass")
 
 
 def why_unfit(

@@ -16,25 +16,29 @@ from router.plan.target import Target
 Answer = TypeVar("Answer", CompletionResponse, EmbeddingResponse, RerankResponse)
 
 
-def with_routing_info(response: Answer, context: RequestContext, target: Target) -> Answer:
-    """Return the answer with its route, target, trace, and the cost of all that was paid for it."""
+def with_routing_info(response: Answer, context: RequestContext, target: Target) -> tuple[Answer, float | None]:
+    """Return the answer with its route, target, trace, and the cost of all that was paid for it; and what was paid for
+    this attempt alone, in USD.
+    """
     usage = plausible(response.usage)
     if usage.cache_read_tokens or usage.cache_write_tokens:
         with harmless:
             note_prompt_cache(context.trace, target.capabilities.price, usage)
-    paid = cost_of(target, usage) if response.cost is None else response.cost
-    if paid is not None and len(context.trace.entries) > 1:
-        wasted = context.trace.wasted
+    own = paid = cost_of(target, usage) if response.cost is None else response.cost
+    trace = context.trace
+    if paid is not None and len(trace.entries) > 1:
+        wasted = trace.wasted
         paid = None if wasted is None else paid + wasted
-    return replace(
+    whole = replace(
         response,
         route=context.chain.route,
         target=target.name,
         usage=usage,
         cost=paid,
-        trace=context.trace,
+        trace=trace,
         provider=response.provider or target.provider,
     )
+    return whole, own
 
 
 def cost_of(target: Target, usage: Usage | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -22,7 +22,6 @@ from providers.coerce import (
 )
 from providers.embeddings import AnyRequest, EmbeddingRequest, RerankRequest
 from providers.parts import is_text
-from providers.prompt_cache import conversation
 from providers.spelling import did_you_mean
 from providers.types import AudioPart, CompletionRequest, FilePart, ImagePart, ServerTool
 from providers.validation import validate, validate_prompt
@@ -34,6 +33,9 @@ from router.plan.target import Target
 Messages = MessagesLike
 Ready = TypeVar("Ready", CompletionRequest, EmbeddingRequest, RerankRequest)
 
+# What asks more of a target than words.
+_asked = attrgetter("tools", "response_format", "server_tools", "modalities", "logprobs", "top_logprobs", "audio")
+_NOTHING = _asked(CompletionRequest(model="", messages=()))
 _NO_KINDS: frozenset[type] = frozenset()  # of parts
 _OF_ROUTER = {"model", "messages", "native", "answer_type", "routing"}
 _REQUEST_FIELDS = frozenset(CompletionRequest.__struct_fields__) - _OF_ROUTER
@@ -171,11 +173,10 @@ def requirements_of(request: CompletionRequest, *, streaming: bool) -> Requireme
         least_tokens=size // 8,
         prompt_tokens=size // 4 + 4,
         max_tokens=request.max_tokens,
-        affinity=partial(_affinity, request),
+        request=request,
     )
-    more = request.tools or request.response_format is not None or request.server_tools or request.modalities or kinds
-    if not (more or request.logprobs or request.top_logprobs or request.audio is not None):
-        return needs  # as most are
+    if _asked(request) == _NOTHING and not kinds:  # as most are: one question for all
+        return needs
     return replace(
         needs,
         tools=bool(request.tools),
@@ -197,13 +198,6 @@ def _reads_files(request: CompletionRequest) -> bool:
 def speaks(provider: Provider, target: Target, request: CompletionRequest, protocol: str) -> bool:
     """Say whether a target takes its client's own body, in this protocol."""
     return isinstance(provider, SpeaksProtocol) and provider.wire(replace(request, model=target.model)) == protocol
-
-
-def _affinity(request: CompletionRequest) -> bytes:
-    """Return what keeps requests at one target, where their prompts are in the vendor's cache: the caller's word, else
-    how their conversation begins.
-    """
-    return (conversation(request) if request.affinity is None else request.affinity).encode()
 
 
 def connecting(request: AnyRequest, target: Target) -> dict[str, float | Literal["off"]] | None:

@@ -16,7 +16,7 @@ from providers.types import CompletionRequest, CompletionResponse, Message, Stre
 from router.engine.attempt import OpenedStream, accepted, open_once
 from router.engine.context import RequestContext
 from router.engine.engine import Engine
-from router.engine.failover import Delivery, FailOver
+from router.engine.failover import FailOver
 from router.engine.paid import with_routing_info
 from router.errors import RouteExhausted, RouterClosed
 from router.plan.plan import Chain
@@ -136,7 +136,7 @@ class LiveStream:
             return self._whole
         if self._opened is None or self._context is None:
             return CompletionResponse(route=self.chain.route, trace=self.trace)
-        return with_routing_info(self._so_far(self._opened), self._context, self._opened.target)
+        return with_routing_info(self._so_far(self._opened), self._context, self._opened.target)[0]
 
     def _so_far(self, opened: OpenedStream) -> CompletionResponse:
         response = opened.response
@@ -147,39 +147,39 @@ class LiveStream:
         context = self._context = self._engine.context(self.chain, self.request, self.trace, streaming=True)
         recorder = self.recorder = context.recorder
         with FailOver(context, self._attempt, OpenedStream.aclose) as failover:
-            delivery = await failover.deliver()
+            opened = await failover.deliver()
             while True:
-                opened = self._opened = delivery.value
+                self._opened = opened
                 recorder.target = opened.target
                 try:
                     if opened.first is not None:
                         if opened.first.done:
-                            await self._ended(context, delivery)
+                            await self._ended(context, failover, opened)
                         yield opened.first
                     async for chunk in opened.rest:
                         if chunk.done:
-                            await self._ended(context, delivery)
+                            await self._ended(context, failover, opened)
                         yield chunk
                     return
                 except ProviderError as error:
                     interrupted = self._interrupted(error)
-                    delivery.broke(interrupted)
+                    failover.broke(interrupted)
                 finally:
-                    delivery.abandoned(opened.response if delivery.lease.is_open else None)
+                    failover.abandoned(opened.response if failover.lease.is_open else None)
                     await opened.aclose()
-                delivery = await self._after_break(failover, interrupted)
+                opened = await self._after_break(failover, interrupted)
                 if not self._before:
                     yield StreamChunk(restarted=True)
 
-    async def _ended(self, context: RequestContext, delivery: Delivery[OpenedStream]) -> None:
+    async def _ended(self, context: RequestContext, failover: FailOver[OpenedStream], opened: OpenedStream) -> None:
         """Take the whole answer over, once it is checked."""
-        opened, whole = delivery.value, self._so_far(delivery.value)
+        whole = self._so_far(opened)
         if context.acceptance is not None:
-            delivery.lease.seen = whole
+            failover.lease.seen = whole
             deadline = context.clock() + context.total  # what came before was no time of the check
             whole = await accepted(context, context.acceptance, opened.target, whole, deadline)
         now = context.clock()
-        self._whole = delivery.answered(whole, now, opened.first_token)
+        self._whole = failover.answered(whole, now, opened.first_token)
         if self.chain.shadow is not None:
             self._engine.shadows.offer(self.chain, self.request, self._whole, now - context.began)
 
@@ -190,9 +190,7 @@ class LiveStream:
             request = _going_on(request, self._before, prefill=prefill)
         return await open_once(context, request, provider, target, lease)
 
-    async def _after_break(
-        self, failover: FailOver[OpenedStream], interrupted: ProviderError
-    ) -> Delivery[OpenedStream]:
+    async def _after_break(self, failover: FailOver[OpenedStream], interrupted: ProviderError) -> OpenedStream:
         """Return the stream that takes over, by the route's policy; raises the interruption when there is none."""
         policy = self.chain.on_stream_break
         if policy == "error":

@@ -129,13 +129,16 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
     required: tuple[Requirement, ...] = ()
 
     # Made of the others.
+    places: tuple[tuple[str, int, str], ...] = ()  # of each tier: what its balancer is kept by
     within: float = inf  # seconds that a request has: its `total`, infinity where there is none
     names_refusals: bool = False  # whether a tier takes over after refusals
     max_attempts: int = 0  # of one request
     input_tokens: int | None = None  # of an input of embeddings, at the target that takes the most
 
     def __post_init__(self) -> None:
-        force_setattr(self, "line", self.line or self.route)
+        line = self.line or self.route
+        force_setattr(self, "line", line)
+        force_setattr(self, "places", tuple((line, index, tier.balance) for index, tier in enumerate(self.tiers)))
         named = any(tier.on is not None and ErrorCode.CONTENT_FILTERED in tier.on for tier in self.tiers)
         force_setattr(self, "names_refusals", named)
         force_setattr(self, "within", inf if self.total is None else self.total)

@@ -69,8 +69,8 @@ def plausible(usage: Usage) -> Usage:
         return Usage()
     first, second, third = usage.input_tokens, usage.output_tokens, usage.cache_read_tokens
     if (  # the usual case, which every answer goes through
-        (type(first) is int and 0 <= first <= _MOST)
-        and (type(second) is int and 0 <= second <= _MOST)
+        type(first) is type(second) is int
+        and 0 <= first <= _MOST >= second >= 0
         and (third is None or (type(third) is int and 0 <= third <= _MOST))
         and usage.cache_write_tokens is None
         and usage.reasoning_tokens is None

@@ -157,24 +157,21 @@ class Breaker:
 
     def success(self, permit: Permit, now: float, seconds: float = 0.0) -> None:
         """Count a call that came back well after so many seconds."""
-        if permit.generation != self.changes:
-            return
         slow = (most := self.rules.slow_threshold) is not None and seconds > most
-        if self.state == "half_open":
+        if permit is self._permit:
+            self._in_row = 0
+            self._doubt = None
+            if slow:
+                self._count(now, failed=False)
+            else:
+                self._calls[self._bucket % _BUCKETS if now < self._bucket_ends else self._turn(now)] += 1
+        elif permit.generation == self.changes:  # a probe
             self._leases.pop(permit.number, None)
+            self._passed += not slow
             if slow:
                 self._open(now, "the probe was slow")
-                return
-            self._passed += 1
-            if self._passed >= self.rules.probes:
+            elif self._passed >= self.rules.probes:
                 self._close(now)
-            return
-        self._in_row = 0
-        self._doubt = None
-        if slow:
-            self._count(now, failed=False)
-        else:
-            self._calls[self._bucket % _BUCKETS if now < self._bucket_ends else self._turn(now)] += 1
 
     def failure(self, permit: Permit, now: float) -> None:
         """Count a call that failed in a way that tells against the target."""

@@ -35,12 +35,11 @@ class RetryBudget:
 
     def request(self, now: float) -> None:
         """Count a request of the route that begins."""
-        self._flow(now)
-        self._level += self.share
+        self._level = self._flown(now) + self.share
 
     def take(self, now: float) -> bool:
         """Take one more try from the budget; False when there is none left."""
-        self._flow(now)
+        self._level = self._flown(now)
         if self._level < 1.0:
             return False
         self._level -= 1.0
@@ -50,17 +49,13 @@ class RetryBudget:
         """Give back a try that was not made after all."""
         self._level += 1.0
 
-    def _flow(self, now: float) -> None:
-        """The floor flows in; what was saved up by requests fades over the budget's time."""
-        passed = now - self._at
+    def _flown(self, now: float) -> float:
+        """Return the level of now: the floor flows in; what was saved up by requests fades over the budget's time."""
+        level, passed = self._level, now - self._at
         self._at = now
-        saved = self._level - _HELD
-        if saved < 0:
-            self._level = min(_HELD, self._level + passed * _FLOOR)
-        elif passed < _SECONDS:
-            self._level -= saved * passed / _SECONDS
-        else:
-            self._level = _HELD
+        if level < _HELD:
+            return min(_HELD, level + passed * _FLOOR)
+        return level - (level - _HELD) * passed / _SECONDS if passed < _SECONDS else _HELD
 
 
 class HedgeBudget:

@@ -356,7 +356,8 @@ class States:
             placed: its place was waited for and is had already.
             charge: what it costs budgets.
         """
-        guards = state, guard = self.guards(target, key)
+        state = self._targets.get(target.state_id) or self.target(target)  # as `guards` does, without its call
+        guard = self._keys.get(key.identity) or self.key_guard(target, key)
         own, shared = state.limits, guard.limits
         if reserved is None:
             reserved = UNLIMITED
@@ -366,7 +367,7 @@ class States:
             own.in_flight += 1
             shared.in_flight += 1
         permits = state.breaker.acquire(now), guard.breaker.acquire(now)
-        return Lease(guards, permits, reserved, prompt, charge, key, now)
+        return Lease((state, guard), permits, reserved, prompt, charge, key, now)
 
     def find_target(self, identity: str) -> TargetState | None:
         """Return the state of a target by its identity; None when it has not been used."""

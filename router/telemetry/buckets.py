@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from math import inf
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias, cast
 
 from providers.types import Usage
@@ -24,6 +25,9 @@ NUMBERS = (
     *("cache_read_tokens", "cache_write_tokens", "prompt_cache_saved"),
 )
 
+_USUAL = frozenset({"succeeded", "attempts", "input_tokens", "output_tokens", "cost", "unpriced"})
+_rare = attrgetter(*(name for name in NUMBERS if name not in _USUAL))
+_NONE_OF_THEM = (0,) * (len(NUMBERS) - len(_USUAL))
 _OWN = ("calls", "errors", "cost")  # counts that are made of others
 _NONE = cast(list[float], ())  # in place of lists without anything: a minute of 1,000 targets has 60,000 buckets
 
@@ -36,32 +40,26 @@ def known_cost(usd: float, unpriced: int) -> float | None:
 class Totals:
     """The counts and sketches of a period."""
 
-    __slots__ = (*NUMBERS, "errors", "first_token", "latency")
-
-    succeeded: int
-    failed: int
-    cancelled: int
-    attempts: int
-    input_tokens: int
-    output_tokens: int
-    cost: float
-    unpriced: int
-    cache_hits: int
-    retries: int
-    fallbacks: int
-    hedges: int
-    stream_tokens: int
-    stream_seconds: float
-    cache_read_tokens: int
-    cache_write_tokens: int
-    prompt_cache_saved: float
+    # Not made for each: most stay 0, and where there are many targets each second begins a bucket for most of them.
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    cache_hits: int = 0
+    retries: int = 0
+    fallbacks: int = 0
+    hedges: int = 0
+    stream_tokens: int = 0
+    stream_seconds: float = 0.0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    prompt_cache_saved: float = 0.0
 
     def __init__(self) -> None:
-        self.succeeded = self.failed = self.cancelled = self.attempts = 0
-        self.input_tokens = self.output_tokens = self.unpriced = 0
-        self.cache_hits = self.retries = self.fallbacks = self.hedges = self.stream_tokens = 0
-        self.cache_read_tokens = self.cache_write_tokens = 0
-        self.cost = self.stream_seconds = self.prompt_cache_saved = 0.0
         self.errors: dict[str, int] = {}
         self.first_token: Sketch = {}
         self.latency: Sketch = {}
@@ -91,13 +89,15 @@ class Totals:
 
     def _numbers(self, other: Totals, sign: int) -> None:
         self.succeeded += sign * other.succeeded
-        self.failed += sign * other.failed
-        self.cancelled += sign * other.cancelled
         self.attempts += sign * other.attempts
         self.input_tokens += sign * other.input_tokens
         self.output_tokens += sign * other.output_tokens
         self.cost += sign * other.cost
         self.unpriced += sign * other.unpriced
+        if _rare(other) == _NONE_OF_THEM:  # as in most seconds: one question for all, where targets are many
+            return
+        self.failed += sign * other.failed
+        self.cancelled += sign * other.cancelled
         self.cache_hits += sign * other.cache_hits
         self.retries += sign * other.retries
         self.fallbacks += sign * other.fallbacks
@@ -128,8 +128,6 @@ class Bucket(Totals):
     are counted as answers and sorted into the sketches: `plain` of whole answers; of streams the `firsts` to the first
     token and the `wholes`.
     """
-
-    __slots__ = ("closed", "counter", "ends", "firsts", "plain", "second", "wholes")
 
     def __init__(self, counter: CallCounter, second: int, ends: float) -> None:
         super().__init__()
@@ -181,7 +179,8 @@ class Bucket(Totals):
         self.closed = True
         self.ends = -inf
         self.cost = exact(self.cost)  # it is added up from here on, and taken away again
-        self.prompt_cache_saved = exact(self.prompt_cache_saved)
+        if self.prompt_cache_saved:
+            self.prompt_cache_saved = exact(self.prompt_cache_saved)
         self.succeeded += len(self.plain) + len(self.wholes)
         if self.counter.kind == "answers":
             self.attempts = self.succeeded

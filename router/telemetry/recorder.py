@@ -13,6 +13,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
@@ -42,6 +43,8 @@ log = logging.getLogger("signalbox.events")
 REQUESTS = 500  # that are remembered with their traces
 EVENTS = 500
 NEWS = 1.0  # seconds: a shorter hold is no event
+_told = attrgetter("tags", "rule", "of_call", "asked")  # of a trace: one question for all, since most have none
+_NOTHING = _told(Trace("", ""))
 _NAMES = 1024  # of routes that are told apart
 _TARGETS = 2048  # of one route that are told apart
 _UNSUMMED = 20_000  # buckets that wait for whoever reads the totals; of more, all is summed anew
@@ -477,7 +480,7 @@ def _code(error: BaseException) -> str:
 def _tells_more(trace: Trace) -> bool:
     """Say whether a trace has more than that of one plain attempt: what the call said, its chain, its told cost."""
     entries = trace.entries
-    if len(entries) > 1 or trace.tags is not None or trace.rule or trace.of_call or trace.asked:
+    if len(entries) > 1 or _told(trace) != _NOTHING:
         return True
     entry = entries[0] if entries else None
     return type(entry) is Attempt and (entry.told_cost is not None or entry.chain != "")
