@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,11 +16,12 @@ def without_collector() -> Iterator[None]:
     if not gc.isenabled():
         yield
         return
+    known = len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        if not gc.get_freeze_count():  # what somebody has frozen stays so
+        if len(sys.modules) > known and not gc.get_freeze_count():  # what somebody has frozen stays so
             gc.freeze()
             gc.unfreeze()  # to the oldest generation, and not looked through
         gc.enable()

@@ -74,7 +74,7 @@ def _within(value: object, seen: set[int]) -> Iterator[re.Pattern[Any]]:
     elif isinstance(value, list | tuple | set | frozenset):
         inner = iter(value)
     elif isinstance(value, type) and value.__module__.partition(".")[0] in PACKAGES:
-        inner = iter(vars(value).values())
+        inner = iter([*vars(value).values()])  # what is asked for may be made then
     elif hasattr(value, "__struct_fields__") and not isinstance(value, type):
         inner = (getattr(value, name) for name in value.__struct_fields__)
     else:
