@@ -30,6 +30,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as NoReplyError
 
+from router.cleanup import to_the_end
 from router.config.shared_url import SharedAddress, read_shared_url
 from router.shared.exchange import Message, Reply, read_reply
 
@@ -172,11 +173,7 @@ class RedisStore:
         """Close the connection; the next command opens another."""
         connection, self._connection = self._connection, None
         clients, self._clients = self._clients, []
-        if connection is not None:
-            with suppress(Exception):
-                async with asyncio.timeout(self._timeout):
-                    await connection.disconnect(nowait=True)
-        await _close(clients, self._timeout)
+        await _close(clients, self._timeout, connection)
 
 
 def _advised(error: BaseException) -> Exception | None:
@@ -189,7 +186,21 @@ def _advised(error: BaseException) -> Exception | None:
     return None
 
 
-async def _close(clients: list[Redis | RedisCluster], timeout: float) -> None:
+async def _close(
+    clients: list[Redis | RedisCluster], timeout: float, connection: AbstractConnection | None = None
+) -> None:
+    """Close them, also when cancelled meanwhile: nobody else has them any more."""
+    if clients and await to_the_end(_to_be_closed(clients, timeout, connection)):
+        raise asyncio.CancelledError
+
+
+async def _to_be_closed(
+    clients: list[Redis | RedisCluster], timeout: float, connection: AbstractConnection | None
+) -> None:
+    if connection is not None:
+        with suppress(Exception):
+            async with asyncio.timeout(timeout):
+                await connection.disconnect(nowait=True)
     for client in clients:
         with suppress(Exception):
             async with asyncio.timeout(timeout):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ import pytest
 from redis.crc import key_slot
 
 from router import Router
+from router.shared.exchange import Message
+from router.shared.redis import RedisExchange
 from tests.support.certificates import Certificates
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
@@ -147,6 +150,21 @@ async def test_a_name_that_the_sentinels_do_not_know(sentinels: Sentinels) -> No
         await until(lambda: is_away(router))
         assert await served(router)
         assert "No master found for 'other'" in why(router)
+
+
+@pytest.mark.parametrize("turns", range(1, 8))
+async def test_closing_that_is_cancelled_closes_all(sentinels: Sentinels, turns: int) -> None:
+    """The connections by which the way was found as well; what is left open would be warned of."""
+    exchange = RedisExchange(sentinels.url, "shop/0", 10.0)
+    await exchange.open(Message("process", 1, "", ()))
+    closing = asyncio.ensure_future(exchange.aclose())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    await asyncio.sleep(0)
+    del exchange, closing
+    gc.collect()
 
 
 # --- a cluster
