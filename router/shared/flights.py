@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from router.state.any_rate import PATIENCE
 
@@ -13,6 +13,14 @@ T = TypeVar("T")
 
 _LASTS, _RENEWED = 10.0, 3.0  # seconds: of the right, and between two renewals
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.025, 0.4  # seconds between two looks
+_AGAIN = 0.5  # seconds after which a right is given back anew, where the server did not hear of it
+_IF_OURS = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end"
+
+
+class _Held(NamedTuple):
+    label: str  # of this right: what the server keeps
+    renewed: float  # the loop's time
+    timer: asyncio.TimerHandle  # of the next time
 
 
 class Flights:
@@ -24,8 +32,8 @@ class Flights:
 
     def __init__(self, send: Callable[..., asyncio.Future[Any]]) -> None:
         self._send = send
-        self._label = secrets.token_urlsafe(9)
-        self._held: dict[str, tuple[float, asyncio.TimerHandle]] = {}  # when it was renewed, and the next time
+        self._held: dict[str, _Held] = {}
+        self._left = False
 
     async def turn(self, key: str, most: float, look: Callable[[], Awaitable[T | None]]) -> T | None:
         """Wait for the right to make a call, or for another one's answer; None: make the call, and `release` then.
@@ -59,14 +67,15 @@ class Flights:
 
     def release(self, key: str) -> None:
         """Give up a right, if this process has it."""
-        renewed, timer = self._held.pop(key, (0.0, None))
-        if timer is not None:
-            timer.cancel()
-            if self._lasts(renewed):
-                self._send("DEL", key)
+        held = self._held.pop(key, None)
+        if held is not None:
+            held.timer.cancel()
+            if self._lasts(held.renewed):
+                self._give_back(key, held.label, held.renewed + _LASTS)
 
     def release_all(self) -> None:
-        """Give up all rights."""
+        """Give up all rights, at the end."""
+        self._left = True
         for key in tuple(self._held):
             self.release(key)
 
@@ -86,37 +95,53 @@ class Flights:
         return [TimeoutError() if future.cancelled() else future.result() for future in asked.values()]
 
     def _take(self, key: str) -> asyncio.Future[Any]:
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop, label = asyncio.get_running_loop(), secrets.token_urlsafe(9)
+        answer: asyncio.Future[Any] = loop.create_future()
 
         def taken(reply: asyncio.Future[Any]) -> None:
-            if reply.result() and not isinstance(reply.result(), Exception):
-                self._hold(key)
+            if isinstance(reply.result(), Exception):
+                if is_asked:  # it may have said yes, and others would wait
+                    self._give_back(key, label, loop.time() + _LASTS)
+            elif reply.result():
+                self._hold(key, label)
             if answer.done():  # who wanted it has gone
                 self.release(key)
             else:
                 answer.set_result(reply.result())
 
-        self._send("SET", key, self._label, "NX", "PX", str(int(1000 * _LASTS))).add_done_callback(taken)
+        sent = self._send("SET", key, label, "NX", "PX", str(int(1000 * _LASTS)))
+        is_asked = not sent.done()  # a server that is away is not
+        sent.add_done_callback(taken)
         return answer
+
+    def _give_back(self, key: str, label: str, until: float) -> None:
+        """Have the server let others have a right; until it has heard of that, or the right has ended by itself."""
+        loop = asyncio.get_running_loop()
+
+        def given(reply: asyncio.Future[Any]) -> None:
+            if isinstance(reply.result(), Exception) and not self._left and loop.time() + _AGAIN < until:
+                loop.call_later(_AGAIN, self._give_back, key, label, until)
+
+        self._send("EVAL", _IF_OURS, "1", key, label).add_done_callback(given)
 
     @staticmethod
     def _lasts(renewed: float) -> bool:
         """Say whether a right is still this process's; a process that was held up may have lost it to another."""
         return asyncio.get_running_loop().time() - renewed < _LASTS
 
-    def _hold(self, key: str) -> None:
+    def _hold(self, key: str, label: str) -> None:
         loop = asyncio.get_running_loop()
-        self._held[key] = loop.time(), loop.call_later(_RENEWED, self._renew, key)
+        self._held[key] = _Held(label, loop.time(), loop.call_later(_RENEWED, self._renew, key))
 
     def _renew(self, key: str) -> None:
-        renewed, _ = self._held[key]
+        label, renewed, _ = self._held[key]
         if not self._lasts(renewed):
             del self._held[key]
             return
 
         def renewed_there(reply: asyncio.Future[Any]) -> None:
             if reply.result() is None and (held := self._held.pop(key, None)) is not None:  # it ended, or was lost
-                held[1].cancel()
+                held.timer.cancel()
 
-        self._send("SET", key, self._label, "XX", "PX", str(int(1000 * _LASTS))).add_done_callback(renewed_there)
-        self._hold(key)
+        self._send("SET", key, label, "XX", "PX", str(int(1000 * _LASTS))).add_done_callback(renewed_there)
+        self._hold(key, label)

@@ -40,7 +40,7 @@ def test_it_is_renewed_as_long_as_the_call_takes() -> None:
         assert await flights.turn("f", 10.0, nothing) is None
         await asyncio.sleep(31)
         flights.release("f")
-        assert server.sent == ["SET NX", *["SET XX"] * 10, "DEL"]
+        assert server.sent == ["SET NX", *["SET XX"] * 10, "EVAL"]
         await asyncio.sleep(60)
         flights.release("f")
         assert len(server.sent) == 12
@@ -59,7 +59,7 @@ def test_who_leaves_before_the_reply_gives_it_back(granted: bool) -> None:
         await asyncio.wait([task])
         server.waiting[0].set_result(b"OK" if granted else None)
         await asyncio.sleep(30)
-        assert server.sent == (["SET NX", "DEL"] if granted else ["SET NX"])
+        assert server.sent == (["SET NX", "EVAL"] if granted else ["SET NX"])
 
     run(story())
 
