@@ -7,7 +7,6 @@ import gc
 import os
 import socket
 import ssl
-import struct
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +18,7 @@ from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.transport.http import HttpClient
 from tests.support.certificates import make_certificates
-from tests.support.raw_server import accepting, serving
+from tests.support.raw_server import accepting, closes_by_reset, serving
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n"
@@ -84,8 +83,7 @@ async def test_a_reset_is_no_end_of_a_body_without_length() -> None:
         await reader.readuntil(b"}")
         writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf of ")
         await seen.wait()
-        made: socket.socket = writer.transport.get_extra_info("socket")
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        closes_by_reset(writer)
         writer.transport.abort()
 
     async with accepting(answer) as port:
@@ -107,8 +105,7 @@ async def test_a_reset_takes_nothing_of_what_came_before_it() -> None:
         await reader.readuntil(b"}")
         writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf of ")
         await opened.wait()
-        made: socket.socket = writer.transport.get_extra_info("socket")
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        closes_by_reset(writer)
         writer.transport.abort()
 
     opened = asyncio.Event()

@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import socket
-import struct
 from random import Random
 from typing import Any
 
@@ -16,7 +14,7 @@ import pytest
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.transport.http import HttpClient, HttpResponse
-from tests.support.raw_server import serving
+from tests.support.raw_server import closes_by_reset, serving
 
 EXCHANGES, AT_ONCE = 600, 12
 WAYS = ("whole", "whole", "pieces", "leave", "finish", "cancel")
@@ -81,8 +79,7 @@ class Vendor:
             writer.write_eof()
             await reader.read()
         if way == "reset":
-            made: socket.socket = writer.transport.get_extra_info("socket")
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            closes_by_reset(writer)
         raise ConnectionError("over")
 
     requests: list[bytes]

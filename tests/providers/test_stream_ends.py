@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +14,7 @@ from providers import registry
 from providers.errors import ErrorCode, ProviderError
 from providers.settings import ProviderSettings
 from providers.types import CompletionRequest, CompletionResponse, Message, StreamChunk
-from tests.support.raw_server import accepting
+from tests.support.raw_server import accepting, closes_by_reset
 
 pytestmark = pytest.mark.usefixtures("every_carrier")
 REQUEST = CompletionRequest(model="m", messages=(Message.user("Hi"),), max_tokens=9)
@@ -102,8 +100,7 @@ async def server(body: bytes, afterwards: str) -> AsyncIterator[tuple[str, list[
                     await reader.read()  # until the client closes
                     seen.append("closed")
                 elif afterwards == "reset":
-                    linger = struct.pack("ii", 1, 0)  # a close with it is a reset
-                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    closes_by_reset(writer)
                 if afterwards != "sound":
                     return
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):

@@ -10,7 +10,6 @@ import asyncio
 import gzip
 import itertools
 import socket
-import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -24,6 +23,7 @@ from providers.errors import ProviderError
 from providers.simulator import Simulator
 from providers.transport.httpx_engine import HttpxEngine
 from router import RouteExhausted, Router
+from tests.support.raw_server import closes_by_reset
 
 PROTOCOLS = ("chat", "responses", "anthropic", "ollama")
 CARRIERS = ("aiohttp", "httpx")
@@ -65,10 +65,8 @@ class Wire:
     async def reset(self) -> None:
         """Close with RST, after what was written has left."""
         await self.writer.drain()
-        transport = self.writer.transport
-        handle: socket.socket = transport.get_extra_info("socket")
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+        closes_by_reset(self.writer)
+        self.writer.transport.abort()
 
     async def silence(self) -> None:
         """Say nothing more until the client leaves."""

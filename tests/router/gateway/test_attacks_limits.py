@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import socket
-import struct
 from collections import Counter
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 
 from tests.support.gateway import Served as Simulated
 from tests.support.gateway import served as simulated
+from tests.support.raw_server import closes_by_reset
 from tests.support.served import CHAT, Answer, Held, ask, question, request, served
 from tests.support.waiting import until
 
@@ -98,7 +97,7 @@ async def leave(port: int, number: int, how: str, seen: Any) -> None:
         await reader.read(1)
     elif how == LEAVES[3]:
         await until(seen)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        closes_by_reset(writer)
     writer.close()
 
 
